@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import { ConfigError } from '../model/errors.ts';
+import { type DecimalString, decimalSchema } from '../model/money.ts';
+import { assetSchema, currencySchema, strategyNameSchema } from '../model/names.ts';
+import {
+  type DiscrepancyKind,
+  discrepancyKinds,
+  type ReconciliationPolicy,
+  reconciliationPolicies,
+} from '../reconciliation/types.ts';
+
+/** The configuration of `holdfast run`, as written in the file; docs/architecture/live-trading.md explains each field. */
+export interface RunConfig {
+  readonly $schema?: string | undefined;
+  readonly host: string;
+  readonly state_dir?: string | undefined;
+  readonly currency: string;
+  readonly instruments: Readonly<Record<string, { readonly currency: string }>>;
+  readonly broker: ModuleSpec;
+  readonly feed: FeedConfig;
+  readonly strategies: readonly StrategyConfig[];
+  readonly checkpoint: {
+    readonly interval_ms: number;
+    readonly generations: number;
+    readonly significant_change: {
+      readonly commits?: number | undefined;
+      readonly journal_bytes?: number | undefined;
+      readonly notional?: DecimalString | undefined;
+    };
+  };
+  readonly reconciliation: {
+    readonly policy: ReconciliationPolicy;
+    readonly policies: Readonly<Partial<Record<DiscrepancyKind, ReconciliationPolicy>>>;
+    readonly interval_ms: number;
+    readonly owners: Readonly<Record<string, string>>;
+    readonly cost_basis_tolerance: DecimalString;
+    readonly cash_tolerance: Readonly<Record<string, DecimalString>>;
+    readonly deadline_ms: number;
+  };
+  readonly gate: 'durable' | 'async';
+  readonly stale_after_ms: number;
+  readonly shutdown_deadline_ms: number;
+  readonly force_file_system: boolean;
+  readonly log_level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
+
+export interface ModuleSpec {
+  readonly module: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface StrategyConfig extends ModuleSpec {
+  readonly name: string;
+  readonly assets?: readonly string[] | undefined;
+  readonly initial_cash?: Readonly<Record<string, DecimalString>> | undefined;
+}
+
+export type FeedConfig =
+  | {
+      readonly kind: 'tape';
+      readonly tapes: readonly { readonly path: string; readonly asset?: string | undefined }[];
+      readonly speed: number;
+    }
+  | { readonly kind: 'stream'; readonly url: string; readonly key_env: string; readonly secret_env: string }
+  | ({ readonly kind: 'module' } & ModuleSpec);
+
+const moduleShape = {
+  module: z.string().min(1).describe('a built-in name, a package, or a path relative to this file'),
+  options: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('handed to the module as they are; never put a key here'),
+};
+const milliseconds = z
+  .int()
+  .min(0)
+  .max(86_400_000 * 30);
+const policy = z.enum(reconciliationPolicies);
+
+const feedSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('tape'),
+    tapes: z
+      .array(z.strictObject({ path: z.string().min(1), asset: assetSchema.optional() }))
+      .min(1)
+      .describe('CSV or gzipped CSV of trades or bars, merged by time'),
+    speed: z.number().min(0).default(0).describe('times real time; 0 is as fast as possible'),
+  }),
+  z.strictObject({
+    kind: z.literal('stream'),
+    url: z.url({ protocol: /^https?$/ }).describe('base URL of a paper broker: its market stream'),
+    key_env: z.string().default('APCA_API_KEY_ID'),
+    secret_env: z.string().default('APCA_API_SECRET_KEY'),
+  }),
+  z.strictObject({ kind: z.literal('module'), ...moduleShape }),
+]);
+
+export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
+  $schema: z.string().optional(),
+  host: strategyNameSchema.default('holdfast').describe('names this engine in logs, status and client order ids'),
+  state_dir: z.string().min(1).optional().describe('default: $HOLDFAST_STATE_DIR, else ~/.holdfast/state'),
+  currency: currencySchema.default('USD').describe('base currency: that of cash_balance'),
+  instruments: z.record(assetSchema, z.strictObject({ currency: currencySchema })).default({}),
+  broker: z.strictObject(moduleShape),
+  feed: feedSchema,
+  strategies: z
+    .array(
+      z.strictObject({
+        name: strategyNameSchema,
+        ...moduleShape,
+        assets: z.array(assetSchema).optional(),
+        initial_cash: z.record(currencySchema, decimalSchema).optional(),
+      }),
+    )
+    .min(1)
+    .superRefine((strategies, context) => {
+      const seen = new Set<string>();
+      for (const [index, { name }] of strategies.entries()) {
+        if (seen.has(name))
+          context.addIssue({ code: 'custom', path: [index, 'name'], message: `"${name}" is named twice` });
+        seen.add(name);
+      }
+    }),
+  checkpoint: z
+    .strictObject({
+      interval_ms: milliseconds.default(60_000).describe('0 turns the interval off'),
+      generations: z.int().min(2).max(100).default(3),
+      significant_change: z
+        .strictObject({
+          commits: z.int().min(1).optional(),
+          journal_bytes: z.int().min(1024).optional(),
+          notional: decimalSchema.optional(),
+        })
+        .default({}),
+    })
+    .prefault({}),
+  reconciliation: z
+    .strictObject({
+      policy: policy.default('HALT_AND_ALERT'),
+      policies: z.partialRecord(z.enum(discrepancyKinds), policy).default({}),
+      interval_ms: milliseconds.default(300_000).describe('0 reconciles only at start'),
+      owners: z.record(assetSchema, strategyNameSchema).default({}),
+      cost_basis_tolerance: decimalSchema.default('0.0001').describe('relative'),
+      cash_tolerance: z.record(currencySchema, decimalSchema).default({}).describe('absolute, for each currency'),
+      deadline_ms: z.int().min(100).max(600_000).default(30_000),
+    })
+    .prefault({}),
+  gate: z
+    .enum(['durable', 'async'])
+    .default('durable')
+    .describe('durable: an order leaves only after its intent is durable'),
+  stale_after_ms: milliseconds.default(3_600_000),
+  shutdown_deadline_ms: z.int().min(100).max(600_000).default(10_000),
+  force_file_system: z.boolean().default(false).describe('use a network or memory file system all the same'),
+  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+}) as z.ZodType<RunConfig>;
+
+/** A configuration that was read: `base` is the file URL that its relative modules and paths are resolved against. */
+export interface LoadedConfig {
+  readonly config: RunConfig;
+  readonly file: string;
+  readonly base: string;
+  /** Resolves a path of the configuration against its file. */
+  path(relative: string): string;
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws ConfigError CONFIG_UNREADABLE, CONFIG_NOT_JSON, or CONFIG_INVALID naming every wrong field by its path
+ */
+export function loadConfig(file: string): LoadedConfig {
+  const absolute = resolve(file);
+  const parsed = runConfigSchema.safeParse(parseJson(absolute));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`);
+    throw new ConfigError('CONFIG_INVALID', `${absolute}: ${problems.join('; ')}`, {
+      details: { path: parsed.error.issues[0]?.path.join('.') ?? '', file: absolute },
+      cause: parsed.error,
+    });
+  }
+  return {
+    config: parsed.data,
+    file: absolute,
+    base: pathToFileURL(absolute).href,
+    path: (relative) => resolve(dirname(absolute), relative),
+  };
+}
+
+/** The published JSON schema, for editors. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(runConfigSchema, { io: 'input', unrepresentable: 'any' });
+}
+
+function parseJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(
+      'CONFIG_UNREADABLE',
+      `${file}: cannot be read: ${(cause as Error).message}. Give the path of a JSON file.`,
+      {
+        cause,
+        details: { file },
+      },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError('CONFIG_NOT_JSON', `${file}: not JSON: ${(cause as Error).message}`, {
+      cause,
+      details: { file },
+    });
+  }
+}
