@@ -32,9 +32,6 @@ export function createAsker<Control extends object>(port: MessagePort, end: Thre
   return new PortAsker<Control>(port, end);
 }
 
-// A Comlink proxy that is garbage-collected drops its pending calls, so whoever has some is kept here.
-const waiting: Set<object> = new Set();
-
 class PortAsker<Control extends object> implements Asker<Control> {
   readonly #port: MessagePort;
   readonly #end: ThreadEnd;
@@ -62,6 +59,7 @@ class PortAsker<Control extends object> implements Asker<Control> {
       if (this.#closed) throw new StateError('ASKER_CLOSED', `${name}: the control lane is closed; start a new thread`);
       if (this.#end.cause !== null) throw this.#end.cause;
       this.#begin(reject);
+      // A Comlink proxy that is garbage-collected tells the other end to stop listening: these reactions hold `this`, and so it.
       this.#call(name, args).then(
         (answer) => {
           if (!this.#settle(reject)) return;
@@ -91,7 +89,6 @@ class PortAsker<Control extends object> implements Asker<Control> {
 
   #begin(reject: (error: Error) => void): void {
     this.#rejects.add(reject);
-    waiting.add(this);
     this.#stopListening ??= this.#end.onEnd((cause) => this.#rejectAll(cause));
   }
 
@@ -110,7 +107,6 @@ class PortAsker<Control extends object> implements Asker<Control> {
   }
 
   #rest(): void {
-    waiting.delete(this);
     this.#stopListening?.();
     this.#stopListening = null;
   }

@@ -11,7 +11,7 @@ export function exposeOn(target: object, port: MessagePort): void {
   expose(target, endpoint(port));
 }
 
-/** The other end's methods. Let go of only when nothing is pending: a proxy that is garbage-collected drops its pending calls. */
+/** The other end's methods. Keep it for as long as the port is used: once it is garbage-collected the other end stops listening. */
 export function wrapPort<Target>(port: MessagePort): Remote<Target> {
   return wrap<Target>(endpoint(port));
 }

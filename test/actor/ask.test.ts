@@ -1,6 +1,4 @@
 import { once } from 'node:events';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAsker } from '../../src/actor/ask.ts';
@@ -109,21 +107,5 @@ describe('an asker', () => {
     expect(await Promise.all([answer, second])).toEqual([3, 7]);
     expect(listeners.size).toBe(0);
     asker.close();
-  });
-
-  it('keeps a pending call alive when everybody else has let go of the asker', async () => {
-    setFlagsFromString('--expose-gc');
-    const collectGarbage = runInNewContext('gc') as () => void;
-    const { port1, port2 } = new MessageChannel();
-    let answer: (value: unknown) => void = () => {};
-    exposeOn({ add: () => new Promise((resolve) => (answer = resolve)) }, port2);
-    const pending = createAsker<Answering>(port1, { cause: null, onEnd: () => () => {} }).ask('add', 1, 2);
-    for (let turn = 0; turn < 10; turn += 1) {
-      collectGarbage();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    answer({ ok: true, value: 3 });
-    expect(await pending).toBe(3);
-    port2.close();
   });
 });
