@@ -36,6 +36,13 @@ describe('a thread', () => {
     });
   });
 
+  it('has not ended while it only said that it failed', async () => {
+    const { thread, asker } = startAnswering();
+    const atError = new Promise((resolve) => thread.worker.once('error', () => resolve(thread.cause)));
+    await expect(asker.ask('crash')).rejects.toMatchObject({ code: 'WORKER_ENDED' });
+    expect(await atError).toBeNull();
+  });
+
   it('ends with the reason when it runs out of the memory that it was given', async () => {
     const { thread, asker } = startAnswering({ resourceLimits: { maxOldGenerationSizeMb: 24 } });
     await expect(asker.ask('fill')).rejects.toMatchObject({
