@@ -169,5 +169,8 @@ export const stages = [
   'directory fsync',
   'unlink',
   'read',
+  'link',
+  'truncate',
+  'directory open',
 ] as const;
 export type Stage = (typeof stages)[number];

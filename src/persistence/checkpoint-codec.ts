@@ -1,0 +1,194 @@
+import { constants } from 'node:buffer';
+import { hash } from 'node:crypto';
+import { StateError } from '../model/errors.ts';
+import type { StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
+import type { Timestamp } from '../model/time.ts';
+import { orderLine, positionLine } from './checkpoint-lines.ts';
+import { parseCheckpointName } from './checkpoint-names.ts';
+import {
+  checkpointFormat,
+  checkpointFormatVersion,
+  parseCheckpoint,
+  parseSeedCheckpoint,
+} from './checkpoint-schema.ts';
+import { whyNotJson } from './json-check.ts';
+
+/** Beyond this a file is not read: what is longer cannot become one string in V8. */
+export const checkpointBytesMax: number = Math.min(2 ** 30, constants.MAX_STRING_LENGTH);
+
+export type DecodedCheckpoint =
+  | { readonly kind: 'ok'; readonly checkpoint: StateCheckpoint; readonly seed: boolean }
+  /** damaged: not a true checkpoint. foreign: a true one of another strategy. newer_format: only a newer version can read it. */
+  | { readonly kind: 'damaged' | 'foreign' | 'newer_format'; readonly why: string };
+
+/**
+ * The bytes of a checkpoint file, as docs/internals/file-formats.md specifies them: a pure function of its input.
+ * @throws StateError CHECKPOINT_INVALID where the snapshot holds what the file could not give back exactly, or
+ * CHECKPOINT_TOO_LARGE beyond {@link checkpointBytesMax}
+ */
+export function encodeCheckpoint(
+  snapshot: StrategySnapshot,
+  at: { readonly epoch: number; readonly sequence: number; readonly timestamp: Timestamp },
+): { readonly bytes: Uint8Array; readonly checksum: string } {
+  const name = snapshot.strategy_name;
+  const why = whyNotJson(snapshot.strategy_state, 'strategy_state');
+  if (why !== null) {
+    throw new StateError(
+      'CHECKPOINT_INVALID',
+      `state of strategy ${name} cannot be written: ${why}. The earlier checkpoint is unchanged.`,
+      {
+        details: { strategy: name },
+      },
+    );
+  }
+  const cursor = snapshot.broker_cursor;
+  const body = joined(name, [
+    `{"format": ${quote(checkpointFormat)}, "format_version": ${checkpointFormatVersion},`,
+    ` "strategy_name": ${quote(name)}, "timestamp": ${quote(at.timestamp)}, "epoch": ${at.epoch}, "sequence": ${at.sequence},`,
+    ` "strategy_state": ${block('{', stateLines(snapshot), ' }')},`,
+    ` "positions": ${block(
+      '[',
+      snapshot.positions.map((position) => positionLine(position, name)),
+      ' ]',
+    )},`,
+    ` "pending_orders": ${block(
+      '[',
+      snapshot.pending_orders.map((order) => orderLine(order, name)),
+      ' ]',
+    )},`,
+    ` "cash_balance": ${quote(snapshot.cash_balance)}, "currency": ${quote(snapshot.currency)}, "other_cash": ${inline(snapshot.other_cash)},`,
+    ` "broker_cursor": {"activity_id": ${quote(cursor.activity_id)}, "at": ${quote(cursor.at)},`,
+    `  "recent_execution_ids": ${block('[', cursor.recent_execution_ids.map(quote), '  ]')}},`,
+    ` "halt": ${snapshot.halt === null ? 'null' : inline(snapshot.halt)},\n`,
+  ]);
+  const covered = Buffer.from(body, 'utf8');
+  const checksum = checksumOf(covered);
+  const bytes = Buffer.concat([covered, Buffer.from(tail(checksum), 'latin1')]);
+  if (bytes.length > checkpointBytesMax) throw tooLarge(name);
+  return { bytes, checksum };
+}
+
+/**
+ * Reads the bytes of a checkpoint file. Never throws: what the bytes are is in the answer, and `why` is a clause for a message
+ * ("its checksum does not match …"). The checksum is verified over the raw bytes before anything in them is believed.
+ * @param expected.strategy whose file it should be; null accepts any strategy's
+ * @param expected.file its name: the place in the order that an older generation's name tells must be the one inside
+ * @param expected.currency what `cash_balance` of a file in the seed's format is in (default "USD")
+ */
+export function decodeCheckpoint(
+  bytes: Uint8Array,
+  expected: { readonly strategy: string | null; readonly file: string; readonly currency?: string },
+): DecodedCheckpoint {
+  const ending = Buffer.from(
+    bytes.buffer,
+    bytes.byteOffset + Math.max(0, bytes.length - tailLength),
+    Math.min(tailLength, bytes.length),
+  );
+  const checksum = tailPattern.exec(ending.toString('latin1'))?.[1] ?? null;
+  if (checksum !== null && checksumOf(bytes.subarray(0, bytes.length - tailLength)) !== checksum) {
+    return damaged('its checksum does not match: bytes have changed since it was written');
+  }
+  const json = parseJson(bytes);
+  if ('why' in json) return damaged(json.why);
+  const value = json.value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return damaged('it holds no JSON object');
+  const parsed = parseKnown(value as Record<string, unknown>, checksum, expected.currency ?? 'USD');
+  return parsed.kind === 'ok' ? placed(parsed, expected) : parsed;
+}
+
+function parseKnown(value: Record<string, unknown>, checksum: string | null, currency: string): DecodedCheckpoint {
+  const version = value['format_version'];
+  if (value['format'] === checkpointFormat && typeof version === 'number' && version > checkpointFormatVersion) {
+    return {
+      kind: 'newer_format',
+      why: `it has format_version ${version}; this release reads up to ${checkpointFormatVersion}: start the release that wrote it`,
+    };
+  }
+  const ours = ['format', 'format_version', 'epoch', 'sequence', 'checksum'].some((key) => Object.hasOwn(value, key));
+  if (ours && checksum === null) return damaged('it does not end with a checksum line: cut off, or edited by hand');
+  const tooDeep = whyNotJson(value['strategy_state'], 'strategy_state');
+  if (tooDeep !== null) return damaged(tooDeep);
+  return ours ? parseCheckpoint(value) : parseSeedCheckpoint(value, currency);
+}
+
+/** A true checkpoint must also be the one that its name promises. */
+function placed(
+  decoded: DecodedCheckpoint & { readonly kind: 'ok' },
+  expected: { readonly strategy: string | null; readonly file: string },
+): DecodedCheckpoint {
+  const { strategy_name, epoch, sequence } = decoded.checkpoint;
+  if (expected.strategy !== null && strategy_name !== expected.strategy) {
+    return { kind: 'foreign', why: `it is a checkpoint of strategy ${strategy_name}, not of ${expected.strategy}` };
+  }
+  const named = parseCheckpointName(expected.file)?.generation ?? null;
+  if (named !== null && (named.epoch !== epoch || named.sequence !== sequence)) {
+    return damaged(`it holds epoch ${epoch}, sequence ${sequence}, which is not what its name says`);
+  }
+  return decoded;
+}
+
+const tailPattern = /^ "checksum": "(sha256:[0-9a-f]{64})"\}\n$/;
+const tailLength: number = tail(`sha256:${'0'.repeat(64)}`).length;
+
+function tail(checksum: string): string {
+  return ` "checksum": "${checksum}"}\n`;
+}
+
+function checksumOf(bytes: Uint8Array): string {
+  return `sha256:${hash('sha256', bytes, 'hex')}`;
+}
+
+function quote(text: string | null): string {
+  return JSON.stringify(text);
+}
+
+/** Entries one to a line, so that a change of one entry is a change of one line. */
+function block(open: string, lines: readonly string[], close: string): string {
+  const end = close.trimStart();
+  return lines.length === 0 ? `${open}${end}` : `${open}\n  ${lines.join(',\n  ')}\n${close}`;
+}
+
+function inline(object: object): string {
+  const parts: string[] = [];
+  for (const [key, value] of Object.entries(object)) parts.push(`${quote(key)}: ${JSON.stringify(value)}`);
+  return `{${parts.join(', ')}}`;
+}
+
+function stateLines(snapshot: StrategySnapshot): string[] {
+  const state = snapshot.strategy_state;
+  return Object.keys(state)
+    .sort()
+    .map((key) => `${quote(key)}: ${JSON.stringify(state[key])}`);
+}
+
+function joined(name: string, lines: readonly string[]): string {
+  try {
+    return lines.join('\n');
+  } catch (error) {
+    throw error instanceof RangeError ? tooLarge(name) : error;
+  }
+}
+
+function tooLarge(name: string): StateError {
+  return new StateError(
+    'CHECKPOINT_TOO_LARGE',
+    `the state of strategy ${name} is more than ${checkpointBytesMax} bytes as a checkpoint; keep less in it. The earlier checkpoint is unchanged.`,
+    { details: { strategy: name, bytes_max: checkpointBytesMax } },
+  );
+}
+
+function parseJson(bytes: Uint8Array): { readonly value: unknown } | { readonly why: string } {
+  if (bytes.length === 0) return { why: 'it is empty' };
+  if (bytes.length > checkpointBytesMax)
+    return { why: `it is ${bytes.length} bytes long, more than ${checkpointBytesMax}` };
+  if (bytes.every((byte) => byte === 0)) return { why: 'it holds nothing but zero bytes' };
+  try {
+    return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)) };
+  } catch (error) {
+    return { why: `it is not JSON text in UTF-8: ${(error as Error).message.slice(0, 200)}` };
+  }
+}
+
+function damaged(why: string): DecodedCheckpoint {
+  return { kind: 'damaged', why };
+}

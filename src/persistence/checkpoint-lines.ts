@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+import { StateError } from '../model/errors.ts';
+import { type OrderSnapshot, orderSchema } from '../model/order.ts';
+import { type PositionSnapshot, positionSchema } from '../model/position.ts';
+
+/*
+ * One entry of a checkpoint as one line of text: a pure function of the entry, so that a line may be kept beside its frozen
+ * entry and used again while the entry is unchanged. Fields have one order, whatever order they were set in.
+ */
+
+export function positionLine(position: PositionSnapshot, strategy: string): string {
+  return line(position, positionFields, positionSchema, `position ${position.asset} of strategy ${strategy}`);
+}
+
+export function orderLine(order: OrderSnapshot, strategy: string): string {
+  return line(order, orderFields, orderSchema, `order ${order.order_id} of strategy ${strategy}`);
+}
+
+// Records and not arrays, so that a field added to the type and forgotten here does not compile.
+const positionFields = Object.keys({
+  asset: 0,
+  sid: 0,
+  amount: 0,
+  cost_basis: 0,
+  last_price: 0,
+  currency: 0,
+  total_cost: 0,
+  realized_pnl: 0,
+  fees: 0,
+} satisfies Record<keyof PositionSnapshot, 0>) as readonly (keyof PositionSnapshot)[];
+
+const orderFields = Object.keys({
+  order_id: 0,
+  asset: 0,
+  sid: 0,
+  amount: 0,
+  order_type: 0,
+  limit_price: 0,
+  stop_price: 0,
+  time_in_force: 0,
+  broker_order_id: 0,
+  status: 0,
+  filled_amount: 0,
+  average_fill_price: 0,
+  created_at: 0,
+  updated_at: 0,
+  replaces: 0,
+  reason: 0,
+} satisfies Record<keyof OrderSnapshot, 0>) as readonly (keyof OrderSnapshot)[];
+
+function line<T extends object>(
+  entry: T,
+  fields: readonly (keyof T & string)[],
+  schema: z.ZodType<T>,
+  what: string,
+): string {
+  // Checked here as well as where it was set: a file that its own reader would refuse is worse than an error now.
+  const checked = schema.safeParse(entry);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    throw new StateError(
+      'CHECKPOINT_INVALID',
+      `${what} cannot be written: ${issue?.path.join('.') || 'the entry'}: ${issue?.message}. The earlier checkpoint is unchanged.`,
+      { details: { what, path: issue?.path.join('.') ?? '' } },
+    );
+  }
+  const parts: string[] = [];
+  for (const field of fields) {
+    const value = entry[field];
+    if (value !== undefined) parts.push(`"${field}": ${JSON.stringify(value)}`);
+  }
+  return `{${parts.join(', ')}}`;
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { decimalSchema } from '../model/money.ts';
+import { assetSchema, strategyNameSchema } from '../model/names.ts';
+import { finalOrderStatuses, openOrderStatuses, orderTypes } from '../model/order.ts';
+import { emptyCursor, type StateCheckpoint, strategySnapshotShape } from '../model/snapshot.ts';
+import { timestampSchema } from '../model/time.ts';
+import type { DecodedCheckpoint } from './checkpoint-codec.ts';
+
+export const checkpointFormat = 'holdfast-checkpoint';
+export const checkpointFormatVersion = 1;
+
+const checkpointSchema = z.strictObject({
+  format: z.literal(checkpointFormat),
+  format_version: z.literal(checkpointFormatVersion),
+  ...strategySnapshotShape,
+  timestamp: timestampSchema,
+  epoch: z.int().nonnegative(),
+  sequence: z.int().nonnegative(),
+  checksum: z.string(),
+}) satisfies z.ZodType<StateCheckpoint>;
+
+/** The format that Holdfast grew from: no version, no place in the order, no checksum, and fewer fields in each entry. */
+const seedSchema = z.strictObject({
+  strategy_name: strategyNameSchema,
+  timestamp: timestampSchema,
+  strategy_state: strategySnapshotShape.strategy_state,
+  positions: z.array(
+    z.strictObject({
+      asset: assetSchema,
+      sid: z.int().nonnegative().nullable().exactOptional(),
+      amount: decimalSchema,
+      cost_basis: decimalSchema,
+      last_price: decimalSchema.nullable().default(null),
+    }),
+  ),
+  pending_orders: z.array(
+    z.strictObject({
+      order_id: z.string().min(1).max(128),
+      asset: assetSchema,
+      sid: z.int().nonnegative().nullable().exactOptional(),
+      amount: decimalSchema,
+      order_type: z.enum(orderTypes),
+      limit_price: decimalSchema.nullable().exactOptional(),
+      stop_price: decimalSchema.nullable().exactOptional(),
+      broker_order_id: z.string().max(128).nullable().default(null),
+      status: z.enum([...openOrderStatuses, ...finalOrderStatuses]),
+      filled_amount: decimalSchema.default('0'),
+      created_at: timestampSchema.exactOptional(),
+    }),
+  ),
+  cash_balance: decimalSchema,
+});
+
+/** `value` is JSON whose checksum was verified: what is wrong in it is the fault of who wrote it, and still no state to trade on. */
+export function parseCheckpoint(value: Readonly<Record<string, unknown>>): DecodedCheckpoint {
+  const parsed = checkpointSchema.safeParse(value);
+  if (!parsed.success) return { kind: 'damaged', why: whyNot(parsed.error, value) };
+  return checked(parsed.data, value, false);
+}
+
+/** Reads as epoch 0, sequence 0: older than anything that Holdfast writes. */
+export function parseSeedCheckpoint(value: Readonly<Record<string, unknown>>, currency: string): DecodedCheckpoint {
+  const parsed = seedSchema.safeParse(value);
+  if (!parsed.success) return { kind: 'damaged', why: whyNot(parsed.error, value) };
+  const checkpoint: StateCheckpoint = {
+    format: checkpointFormat,
+    format_version: checkpointFormatVersion,
+    ...parsed.data,
+    epoch: 0,
+    sequence: 0,
+    currency,
+    other_cash: {},
+    broker_cursor: emptyCursor,
+    halt: null,
+    checksum: null,
+  };
+  return checked(checkpoint, value, true);
+}
+
+/** What the schema does not see: keys that would vanish or win in silence. */
+function checked(
+  checkpoint: StateCheckpoint,
+  raw: Readonly<Record<string, unknown>>,
+  seed: boolean,
+): DecodedCheckpoint {
+  // z.record skips this key without a word.
+  if (Object.hasOwn(Object(raw['other_cash']), '__proto__')) {
+    return { kind: 'damaged', why: 'other_cash has a key "__proto__", which is no currency' };
+  }
+  const twice =
+    firstTwice(checkpoint.positions.map((position) => position.asset)) ??
+    firstTwice(checkpoint.pending_orders.map((order) => order.order_id));
+  if (twice !== null) return { kind: 'damaged', why: `it has two entries for ${JSON.stringify(twice)}` };
+  return { kind: 'ok', checkpoint, seed };
+}
+
+function firstTwice(keys: readonly string[]): string | null {
+  const seen = new Set<string>();
+  for (const key of keys) {
+    if (seen.has(key)) return key;
+    seen.add(key);
+  }
+  return null;
+}
+
+function whyNot(error: z.ZodError, value: unknown): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return 'it does not have the form of a checkpoint';
+  const path = issue.path.map(String).join('.');
+  const at = path === '' ? '' : ` at ${path}`;
+  if (typeof valueAt(value, issue.path) === 'number' && issue.code === 'invalid_type' && issue.expected === 'string') {
+    return `it does not have the form of a checkpoint${at}: a number, where decimals are strings such as "150.25"`;
+  }
+  return `it does not have the form of a checkpoint${at}: ${issue.message}`;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[key];
+  }
+  return at;
+}
