@@ -1,0 +1,152 @@
+import { StateError } from '../model/errors.ts';
+import { isDecimalString } from '../model/money.ts';
+import { assetPattern, currencyPattern } from '../model/names.ts';
+import { finalOrderStatuses, type OrderSnapshot, openOrderStatuses, orderTypes, timesInForce } from '../model/order.ts';
+import type { PositionSnapshot } from '../model/position.ts';
+
+/*
+ * Checks of form on the engine's thread. They say the same as the zod schemas of src/model, by which a restore reads these
+ * entries back, at a fraction of the cost: a schema costs 0.76 ms for 1,000 positions, and this runs with every change.
+ */
+
+/** Says what is wrong with a field's value, or null where it is right. */
+export type FieldCheck = (value: unknown) => string | null;
+
+export interface FieldRule {
+  readonly check: FieldCheck;
+  readonly optional?: true;
+}
+
+export type FieldRules = ReadonlyMap<string, FieldRule>;
+
+const decimalForm = 'a decimal string such as "150.25" with at most 24 digits before and after the point';
+
+export const checkDecimal: FieldCheck = (value) => (isDecimalString(value) ? null : decimalForm);
+const nullableDecimal: FieldCheck = (value) =>
+  value === null || isDecimalString(value) ? null : `${decimalForm}, or null`;
+export const checkAsset: FieldCheck = (value) =>
+  typeof value === 'string' && assetPattern.test(value) ? null : '1 to 64 printable ASCII characters without spaces';
+export const checkCurrency: FieldCheck = (value) =>
+  typeof value === 'string' && currencyPattern.test(value) ? null : 'a currency such as "USD": 2 to 12 of A-Z 0-9';
+const sid: FieldCheck = (value) =>
+  value === null || (Number.isSafeInteger(value) && (value as number) >= 0) ? null : 'a non-negative integer or null';
+
+export function checkText(lengthMin: number, lengthMax: number): FieldCheck {
+  return (value) =>
+    typeof value === 'string' && value.length >= lengthMin && value.length <= lengthMax
+      ? null
+      : `${lengthMin} to ${lengthMax} characters`;
+}
+
+export function checkNullable(check: FieldCheck): FieldCheck {
+  return (value) => {
+    if (value === null) return null;
+    const expected = check(value);
+    return expected === null ? null : `${expected}, or null`;
+  };
+}
+
+export function checkOneOf(values: readonly string[]): FieldCheck {
+  const known: ReadonlySet<unknown> = new Set(values);
+  return (value) => (known.has(value) ? null : `one of ${values.join(', ')}`);
+}
+
+const timestampPattern =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+export const checkTimestamp: FieldCheck = (value) =>
+  typeof value === 'string' && timestampPattern.test(value)
+    ? null
+    : 'an ISO 8601 time with a zone such as "2025-10-02T14:30:00.123456Z"';
+
+const required = (check: FieldCheck): FieldRule => ({ check });
+const optional = (check: FieldCheck): FieldRule => ({ check, optional: true });
+
+const positionRules: FieldRules = new Map([
+  ['asset', required(checkAsset)],
+  ['sid', optional(sid)],
+  ['amount', required(checkDecimal)],
+  ['cost_basis', required(checkDecimal)],
+  ['last_price', required(nullableDecimal)],
+  ['currency', optional(checkCurrency)],
+  ['total_cost', optional(checkDecimal)],
+  ['realized_pnl', optional(checkDecimal)],
+  ['fees', optional(checkDecimal)],
+]);
+
+const orderRules: FieldRules = new Map([
+  ['order_id', required(checkText(1, 128))],
+  ['asset', required(checkAsset)],
+  ['sid', optional(sid)],
+  ['amount', required(checkDecimal)],
+  ['order_type', required(checkOneOf(orderTypes))],
+  ['limit_price', optional(nullableDecimal)],
+  ['stop_price', optional(nullableDecimal)],
+  ['time_in_force', optional(checkOneOf(timesInForce))],
+  ['broker_order_id', required(checkNullable(checkText(0, 128)))],
+  ['status', required(checkOneOf([...openOrderStatuses, ...finalOrderStatuses]))],
+  ['filled_amount', required(checkDecimal)],
+  ['average_fill_price', optional(nullableDecimal)],
+  ['created_at', optional(checkTimestamp)],
+  ['updated_at', optional(checkTimestamp)],
+  ['replaces', optional(checkNullable(checkText(0, 128)))],
+  ['reason', optional(checkNullable(checkText(0, 2000)))],
+]);
+
+/** @throws StateError ENTRY_INVALID naming strategy, asset and field */
+export function checkedPosition(strategy: string, position: PositionSnapshot): PositionSnapshot {
+  return checkedEntry(strategy, 'position', (position as { asset?: unknown } | null)?.asset, position, positionRules);
+}
+
+/** @throws StateError ENTRY_INVALID naming strategy, order and field */
+export function checkedOrder(strategy: string, order: OrderSnapshot): OrderSnapshot {
+  return checkedEntry(strategy, 'order', (order as { order_id?: unknown } | null)?.order_id, order, orderRules);
+}
+
+/** A frozen copy, so that nobody can edit what was checked. `undefined` counts as absent, as it does in JSON. */
+export function checkedEntry<T extends object>(
+  strategy: string,
+  noun: string,
+  key: unknown,
+  entry: T,
+  rules: FieldRules,
+): T {
+  if (typeof entry !== 'object' || entry === null) throw entryInvalid(strategy, noun, key, null, 'an object', entry);
+  const fields = entry as Record<string, unknown>;
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    const rule = rules.get(name);
+    if (rule === undefined) throw entryInvalid(strategy, noun, key, name, 'no such field', value);
+    if (value === undefined && rule.optional) continue;
+    const expected = rule.check(value);
+    if (expected !== null) throw entryInvalid(strategy, noun, key, name, expected, value);
+    copy[name] = value;
+  }
+  for (const [name, rule] of rules) {
+    if (!rule.optional && !(name in copy)) {
+      throw entryInvalid(strategy, noun, key, name, rule.check(undefined) ?? 'a value', undefined);
+    }
+  }
+  return Object.freeze(copy) as T;
+}
+
+export function entryInvalid(
+  strategy: string,
+  noun: string,
+  key: unknown,
+  field: string | null,
+  expected: string,
+  got: unknown,
+): StateError {
+  const where = `strategy "${strategy}", ${noun} ${show(key)}${field === null ? '' : `, field "${field}"`}`;
+  return new StateError('ENTRY_INVALID', `${where}: expected ${expected}, got ${show(got)}; nothing was changed`, {
+    details: { strategy, noun, key: show(key), field },
+  });
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value).slice(0, 60);
+}

@@ -1,0 +1,228 @@
+import type { SnapshotDelta } from '../model/delta.ts';
+import { StateError } from '../model/errors.ts';
+import { type DecimalString, isDecimalString } from '../model/money.ts';
+import { assertStrategyName, UNASSIGNED } from '../model/names.ts';
+import type { PositionSnapshot } from '../model/position.ts';
+import type { Snapshot, StrategySnapshot } from '../model/snapshot.ts';
+import { type Clock, type Timestamp, timestamp } from '../model/time.ts';
+import { Book, type BookHost } from './book.ts';
+import { CommittedView, nothingStaged } from './committed-view.ts';
+import { UndoLog } from './undo-log.ts';
+
+export interface HostBooksOptions {
+  readonly currency: string;
+  readonly epoch: number;
+  readonly clock: Clock;
+  /** Called with each position that a commit changed, for whoever weighs how much changed. */
+  readonly onPositionCommitted?: (before: PositionSnapshot | undefined, now: PositionSnapshot | undefined) => void;
+}
+
+/** One post, before it is sent. */
+export interface Post {
+  readonly delta: SnapshotDelta;
+  /** Monotonic time of its first commit. */
+  readonly sinceMs: number;
+  readonly events: number;
+}
+
+/**
+ * The live state of all strategies of a host, on the engine's thread: staging, commits, and what is dirty. It knows nothing of
+ * threads and files, so that everything about state that does not need a disk can be tested without one.
+ */
+export class HostBooks {
+  readonly #currency: string;
+  readonly #epoch: number;
+  readonly #clock: Clock;
+  readonly #onPositionCommitted: HostBooksOptions['onPositionCommitted'];
+  readonly #books = new Map<string, Book>();
+  readonly #log = new UndoLog<Book>();
+  readonly #marks = new Map<string, DecimalString>();
+  readonly #held = new Map<string, number>();
+  readonly #marked = new Set<string>();
+  readonly #host: BookHost;
+  #dirty = new Set<Book>();
+  #dirtyEvents = 0;
+  #dirtySinceMs: number | null = null;
+  #sequence = 0;
+  #posted = 0;
+  #committedMicros: number;
+
+  constructor(options: HostBooksOptions) {
+    this.#currency = options.currency;
+    this.#epoch = options.epoch;
+    this.#clock = options.clock;
+    this.#onPositionCommitted = options.onPositionCommitted;
+    this.#committedMicros = options.clock.nowMicros();
+    this.#host = {
+      currency: options.currency,
+      log: this.#log,
+      marks: this.#marks,
+      held: this.#held,
+      committed: (book) => this.#committed(book),
+    };
+  }
+
+  /** Of the last commit. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Committed events that no post has taken yet. */
+  get waitingEvents(): number {
+    return this.#dirtyEvents;
+  }
+
+  /** Monotonic time of the oldest commit that no post has taken yet; null where there is none. */
+  get dirtySinceMs(): number | null {
+    return this.#dirtySinceMs;
+  }
+
+  /** True where a checkpoint would hold something that the last post did not carry. */
+  get hasNewMarks(): boolean {
+    return this.#marked.size > 0;
+  }
+
+  /** A strategy as it was restored; before begin() only. */
+  load(restored: StrategySnapshot): void {
+    if (restored.currency !== this.#currency) {
+      throw new StateError(
+        'CURRENCY_MISMATCH',
+        `strategy "${restored.strategy_name}" was saved with base currency ${restored.currency}, and this host's is ${this.#currency}; open it with currency: '${restored.currency}'`,
+        { details: { strategy: restored.strategy_name, saved: restored.currency, host: this.#currency } },
+      );
+    }
+    this.#books.set(restored.strategy_name, new Book(restored.strategy_name, this.#host, restored));
+  }
+
+  /** The sequence that the first commit follows. */
+  begin(sequence: number): void {
+    this.#sequence = sequence;
+    this.#posted = sequence;
+  }
+
+  /** @throws ConfigError STRATEGY_NAME_INVALID */
+  register(name: string): Book {
+    const known = this.#books.get(name);
+    if (known !== undefined) return known;
+    assertStrategyName(name);
+    const book = new Book(name, this.#host, null);
+    this.#books.set(name, book);
+    // A strategy exists from its registration on, also while it is empty; the book of what belongs to nobody does not.
+    if (name !== UNASSIGNED) this.#log.push(book, { part: 'registration' });
+    return book;
+  }
+
+  /** The book of a strategy that is known. */
+  book(name: string): Book | undefined {
+    return this.#books.get(name);
+  }
+
+  strategies(): readonly string[] {
+    return [...this.#books.values()]
+      .filter((book) => book.name !== UNASSIGNED || book.holdsSomething)
+      .map((book) => book.name)
+      .sort();
+  }
+
+  commit(): number {
+    if (this.#log.isEmpty) return this.#sequence;
+    this.#advance();
+    this.#log.drain((book, change) => {
+      if (change.part === 'event') this.#dirtyEvents += 1;
+      if (change.part === 'position') this.#onPositionCommitted?.(change.previous, book.position(change.key));
+      book.commit(change);
+      this.#dirty.add(book);
+    });
+    return this.#sequence;
+  }
+
+  rollback(): void {
+    this.#log.rollback(null, 0);
+  }
+
+  mark(asset: string, price: DecimalString): void {
+    if (this.#marks.get(asset) === price) return;
+    if (!isDecimalString(price)) {
+      throw new StateError(
+        'ENTRY_INVALID',
+        `mark of ${JSON.stringify(asset)}: expected a decimal string such as "150.25", got ${JSON.stringify(String(price).slice(0, 60))}`,
+        { details: { asset } },
+      );
+    }
+    this.#marks.set(asset, price);
+    this.#marked.add(asset);
+  }
+
+  snapshot(): Snapshot {
+    return Object.freeze({
+      sequence: this.#sequence,
+      epoch: this.#epoch,
+      timestamp: this.#at(),
+      strategies: Object.freeze(this.strategies().map((name) => this.register(name).snapshot())),
+    });
+  }
+
+  /**
+   * Everything committed and not taken yet, as one step (previous, through], with the last prices of held assets that changed
+   * since they were last sampled where `sampleMarks` asks for them. Null where there is nothing to post. New last prices alone
+   * count as a commit, so that every step has a sequence of its own.
+   */
+  takePost(sampleMarks = false): Post | null {
+    const marks = sampleMarks ? this.#sampleMarks() : [];
+    if (marks.length > 0 && this.#posted === this.#sequence) this.#advance();
+    if (this.#posted === this.#sequence) return null;
+    const views = this.#views();
+    const dirty = this.#dirty;
+    const events = this.#dirtyEvents;
+    const previous = this.#posted;
+    const sinceMs = this.#dirtySinceMs ?? this.#clock.monotonicMs();
+    this.#dirty = new Set();
+    this.#dirtyEvents = 0;
+    this.#dirtySinceMs = null;
+    this.#posted = this.#sequence;
+    return {
+      delta: {
+        previous,
+        through: this.#sequence,
+        at: this.#at(),
+        strategies: Array.from(dirty, (book) => book.takeDelta(views.get(book) ?? nothingStaged)),
+        ...(marks.length > 0 && { marks }),
+      },
+      sinceMs,
+      events,
+    };
+  }
+
+  #advance(): void {
+    this.#sequence += 1;
+    this.#committedMicros = this.#clock.nowMicros();
+    this.#dirtySinceMs ??= this.#clock.monotonicMs();
+  }
+
+  #at(): Timestamp {
+    return timestamp(this.#committedMicros);
+  }
+
+  #sampleMarks(): (readonly [string, DecimalString])[] {
+    const marks: (readonly [string, DecimalString])[] = [];
+    for (const asset of this.#marked) {
+      const price = this.#marks.get(asset);
+      if (price !== undefined && this.#held.has(asset)) marks.push([asset, price]);
+    }
+    this.#marked.clear();
+    return marks;
+  }
+
+  #views(): ReadonlyMap<Book, CommittedView> {
+    const views = new Map<Book, CommittedView>();
+    if (this.#log.isEmpty) return views;
+    for (const [book, changes] of this.#log.staged()) views.set(book, new CommittedView(changes));
+    return views;
+  }
+
+  #committed(book: Book): CommittedView {
+    if (this.#log.isEmpty) return nothingStaged;
+    const changes = this.#log.staged().get(book);
+    return changes === undefined ? nothingStaged : new CommittedView(changes);
+  }
+}
