@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { StateError } from '../model/errors.ts';
+import { nodeFileSystem } from './node-file-system.ts';
+import { bootId, processStart } from './process-identity.ts';
+import { type Holder, readHolder } from './status-file.ts';
+
+/** SQLite's primary result codes that mean something here: https://sqlite.org/rescode.html */
+export const sqliteCodes = { busy: 5, readOnly: 8, corrupt: 11, notADatabase: 26 } as const;
+
+/** SQLite's primary result code, or null where the error is none of SQLite's. */
+export function sqliteCode(error: unknown): number | null {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? error.errcode & 0xff
+    : null;
+}
+
+/** What an error from lock.db means for who wanted the lock of `home`. A StateError stays what it is. */
+export function lockError(error: unknown, home: string): StateError {
+  if (error instanceof StateError) return error;
+  const code = sqliteCode(error);
+  if (code === sqliteCodes.busy) return lockedError(home);
+  const path = join(home, 'lock.db');
+  const message = error instanceof Error ? error.message : String(error);
+  if (code === sqliteCodes.corrupt || code === sqliteCodes.notADatabase) {
+    return new StateError(
+      'LOCK_DAMAGED',
+      `${path} is damaged (${message}). Make sure that no engine runs on this directory, move the file to quarantine/ and ` +
+        'start again: the epoch is found again from the other files.',
+      { cause: error, details: { path } },
+    );
+  }
+  return new StateError(
+    'LOCK_FAILED',
+    `could not use ${path}: ${message}. Look at the disk, and at the directory's owner and mode.`,
+    { cause: error, details: { path }, retryable: true },
+  );
+}
+
+/** Names the holder as holder.json has it, which can lag behind the lock by a moment. */
+export function lockedError(home: string): StateError {
+  const holder = readHolder(nodeFileSystem, home);
+  return new StateError(
+    'STATE_DIRECTORY_LOCKED',
+    `${home} is in use by ${nameOf(holder)}. Stop that engine, or use another state directory; never delete lock.db while it runs.`,
+    {
+      details: {
+        path: home,
+        pid: holder?.pid ?? null,
+        host: holder?.host ?? null,
+        since: holder?.since ?? null,
+        epoch: holder?.epoch ?? null,
+      },
+    },
+  );
+}
+
+/** True where the holder's process is this one, whichever thread asks. */
+export function isThisProcess(holder: Holder): boolean {
+  return holder.pid === process.pid && holder.process_start === processStart() && holder.boot_id === bootId();
+}
+
+function nameOf(holder: Holder | null): string {
+  if (holder === null) return 'another process';
+  const who = isThisProcess(holder) ? 'this process' : `process ${holder.pid} on ${holder.host}`;
+  return `${who} since ${holder.since} (epoch ${holder.epoch})`;
+}

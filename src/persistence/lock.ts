@@ -1,0 +1,181 @@
+import fs from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StateError } from '../model/errors.ts';
+import { systemClock, timestamp } from '../model/time.ts';
+import { isThisProcess, lockError, lockedError, sqliteCode, sqliteCodes } from './lock-errors.ts';
+import { nodeFileSystem } from './node-file-system.ts';
+import { bootId, processStart } from './process-identity.ts';
+import { type Holder, readHolder, writeHolder } from './status-file.ts';
+
+/*
+ * One engine on one state directory: a SQLite database, lock.db, opened by the main thread with locking_mode=EXCLUSIVE and
+ * written to once, which makes SQLite hold the kernel's lock on it until it is closed or the process is gone.
+ *
+ * L1  The lock is the kernel's: a kill -9 frees it, a SIGSTOP does not.
+ * L2  It is a POSIX lock, which belongs to the process and falls when any descriptor of the file is closed by it. So in the
+ *     holder's process lock.db is opened by SQLite and by nothing else, ever: SQLite keeps count of its own descriptors.
+ * L3  Every acquisition stores a higher epoch in the same transaction that takes the lock.
+ * L4  A damaged lock.db is refused and not replaced: of two starting engines each could replace the other's.
+ */
+
+export interface StateLock {
+  /** Higher than that of every earlier holder of the directory. */
+  readonly epoch: number;
+  /**
+   * Makes the epoch higher than `atLeast`, the highest epoch that the directory's files show, and returns it. It changes only
+   * where lock.db was lost or came from a backup.
+   */
+  raiseEpoch(atLeast: number): number;
+  /** Frees the directory. Safe to call twice. */
+  release(): void;
+}
+
+export interface LockOptions {
+  /** How long to wait for a holder to go away; the thread is blocked meanwhile. A killed process lives on for about 30 ms. */
+  readonly waitMs?: number;
+  /** Microseconds since 1970, as Clock.nowMicros gives. */
+  readonly now?: () => number;
+  /** The epoch becomes higher than this as well. */
+  readonly atLeast?: number;
+  /** The host's name in holder.json and in messages; the machine's by default. */
+  readonly host?: string;
+}
+
+/**
+ * Takes the directory for this process, or throws StateError:
+ * STATE_DIRECTORY_LOCKED naming who holds it, LOCK_DAMAGED, or LOCK_FAILED where lock.db can't be opened or written.
+ */
+export function acquireLock(directory: string, options: LockOptions = {}): StateLock {
+  const { waitMs = 500, now = systemClock.nowMicros, atLeast = 0, host = hostname() } = options;
+  const home = fs.realpathSync(directory);
+  if (held.has(home)) throw lockedError(home);
+  const path = join(home, 'lock.db');
+  prepareFile(path);
+  let database: DatabaseSync | null = null;
+  try {
+    database = new DatabaseSync(path, { timeout: waitMs });
+    const lock = new HeldLock(database, home, { host, since: timestamp(now()) }, atLeast);
+    held.set(home, lock);
+    return lock;
+  } catch (error) {
+    database?.close();
+    throw lockError(error, home);
+  }
+}
+
+/**
+ * Whether an engine holds the directory, and which. For other processes: they look at the lock without taking or disturbing it.
+ * In the holder's own process it answers from memory and holder.json, because of L2.
+ */
+export function isLocked(directory: string): { readonly held: boolean; readonly holder: Holder | null } {
+  const path = join(directory, 'lock.db');
+  if (!fs.existsSync(path)) return { held: false, holder: null };
+  const holder = readHolder(nodeFileSystem, directory);
+  if (held.has(fs.realpathSync(directory)) || (holder !== null && isThisProcess(holder))) return { held: true, holder };
+  return probe(path, directory) ? { held: true, holder } : { held: false, holder: null };
+}
+
+/** By real path. The map also keeps the databases from being collected, which would close them and free the locks. */
+const held = new Map<string, HeldLock>();
+
+class HeldLock implements StateLock {
+  #epoch = 0;
+  readonly #database: DatabaseSync;
+  readonly #home: string;
+  readonly #who: Pick<Holder, 'host' | 'since'>;
+
+  constructor(database: DatabaseSync, home: string, who: Pick<Holder, 'host' | 'since'>, atLeast: number) {
+    this.#database = database;
+    this.#home = home;
+    this.#who = who;
+    // EXTRA: the epoch must survive a power cut, with the directory entry of the journal that protects it.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA');
+    this.#store((stored) => Math.max(stored, atLeast) + 1);
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  raiseEpoch(atLeast: number): number {
+    if (atLeast >= this.#epoch) this.#store(() => atLeast + 1);
+    return this.#epoch;
+  }
+
+  release(): void {
+    if (held.get(this.#home) !== this) return;
+    // While the lock is still held, so that it is never a successor's file that goes.
+    fs.rmSync(join(this.#home, 'holder.json'), { force: true });
+    this.#database.close();
+    held.delete(this.#home);
+  }
+
+  #store(next: (stored: number) => number): void {
+    const database = this.#database;
+    try {
+      database.exec('BEGIN EXCLUSIVE');
+      database.exec(table);
+      const row = database.prepare('SELECT epoch FROM lock').get();
+      const epoch = next(Number(row?.['epoch'] ?? 0));
+      database.prepare('INSERT INTO lock VALUES (1, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch').run(epoch);
+      database.exec('COMMIT');
+      this.#epoch = epoch;
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw lockError(error, this.#home);
+    }
+    const { host, since } = this.#who;
+    const process_start = processStart();
+    writeHolder(nodeFileSystem, this.#home, {
+      pid: process.pid,
+      process_start,
+      boot_id: bootId(),
+      host,
+      since,
+      epoch: this.#epoch,
+    });
+  }
+}
+
+const table = 'CREATE TABLE IF NOT EXISTS lock (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT';
+
+/** SQLite would make the file with the mode that the umask leaves, and would follow a link. */
+function prepareFile(path: string): void {
+  try {
+    // O_EXCL: only a file that did not exist is opened and closed here, so no lock can fall by it (L2).
+    nodeFileSystem.close(nodeFileSystem.create(path));
+  } catch (error) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST';
+    if (!exists) throw lockError(error, dirname(path));
+  }
+  if (nodeFileSystem.lstat(path).kind === 'file') return;
+  throw new StateError(
+    'STATE_DIRECTORY_UNSAFE',
+    `${path} is not a regular file: move it away after you have seen what it is.`,
+    {
+      details: { path },
+    },
+  );
+}
+
+const unusable: ReadonlySet<number> = new Set([sqliteCodes.readOnly, sqliteCodes.corrupt, sqliteCodes.notADatabase]);
+
+/** True where a read of lock.db is refused. Read-only, so that it neither makes nor repairs anything. */
+function probe(path: string, directory: string): boolean {
+  let database: DatabaseSync | null = null;
+  try {
+    database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return false;
+  } catch (error) {
+    const code = sqliteCode(error);
+    if (code === sqliteCodes.busy) return true;
+    // To read anything SQLite first takes a shared lock, so a file that it found unusable is one that nobody holds.
+    if (code !== null && unusable.has(code)) return false;
+    throw lockError(error, directory);
+  } finally {
+    database?.close();
+  }
+}
