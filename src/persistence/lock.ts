@@ -49,7 +49,7 @@ export interface LockOptions {
  */
 export function acquireLock(directory: string, options: LockOptions = {}): StateLock {
   const { waitMs = 500, now = systemClock.nowMicros, atLeast = 0, host = hostname() } = options;
-  const home = fs.realpathSync(directory);
+  const home = realHome(directory);
   if (held.has(home)) throw lockedError(home);
   const path = join(home, 'lock.db');
   prepareFile(path);
@@ -75,6 +75,14 @@ export function isLocked(directory: string): { readonly held: boolean; readonly 
   const holder = readHolder(nodeFileSystem, directory);
   if (held.has(fs.realpathSync(directory)) || (holder !== null && isThisProcess(holder))) return { held: true, holder };
   return probe(path, directory) ? { held: true, holder } : { held: false, holder: null };
+}
+
+function realHome(directory: string): string {
+  try {
+    return fs.realpathSync(directory);
+  } catch (error) {
+    throw lockError(error, directory);
+  }
 }
 
 /** By real path. The map also keeps the databases from being collected, which would close them and free the locks. */
