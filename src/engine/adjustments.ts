@@ -1,0 +1,62 @@
+import type { Fill } from '../model/fill.ts';
+import { micros, type Timestamp } from '../model/time.ts';
+import type { StrategyState } from '../state/host-state.ts';
+import type { DecimalLedger } from './decimal-ledger.ts';
+import type { FillLedger } from './order-manager.ts';
+
+/**
+ * Books executions, and remembers what reconciliation has set since. A position or a balance that was set to the broker's figure holds
+ * every execution up to the activity that the figure covers. Such an execution that comes later still changes orders and the
+ * record, and no quantity or cash that holds it already. What is covered is a fact about the account, not about one book, since a
+ * plan makes the sum over the books equal to the broker's.
+ */
+export class Adjustments implements FillLedger {
+  readonly #ledger: DecimalLedger;
+  readonly #unassigned: StrategyState;
+  readonly #currency: string;
+  /** Microseconds up to which a subject's figure holds everything. */
+  readonly #covered = new Map<string, number>();
+
+  constructor(ledger: DecimalLedger, unassigned: StrategyState, currency: string) {
+    this.#ledger = ledger;
+    this.#unassigned = unassigned;
+    this.#currency = currency;
+    for (const key of unassigned.keys()) {
+      const at = unassigned.get(key);
+      if (key.startsWith(keyPrefix) && typeof at === 'string') this.#covered.set(key, micros(at));
+    }
+  }
+
+  /** Says that a subject's figures hold every execution up to `at`. Staged with the adjustment itself. */
+  cover(subject: { readonly asset: string } | { readonly currency: string }, at: Timestamp | null): void {
+    if (at === null) return;
+    const key = 'asset' in subject ? assetKey(subject.asset) : cashKey(subject.currency);
+    this.#unassigned.set(key, at);
+    this.#covered.set(key, micros(at));
+  }
+
+  apply(book: StrategyState, fill: Fill): void {
+    const position = book.position(fill.asset);
+    const cash = book.allCash();
+    const booked = this.#ledger.applyFill(book, fill);
+    if (this.#covered.size === 0) return;
+
+    const at = micros(fill.at);
+    if (this.#isCovered(assetKey(fill.asset), at)) {
+      if (position === undefined) book.removePosition(fill.asset);
+      else book.setPosition(position);
+    }
+    for (const currency of new Set([booked.currency ?? this.#currency, fill.fee_currency ?? this.#currency])) {
+      if (this.#isCovered(cashKey(currency), at)) book.setCash(cash[currency] ?? '0', currency);
+    }
+  }
+
+  #isCovered(key: string, at: number): boolean {
+    const covered = this.#covered.get(key);
+    return covered !== undefined && at <= covered;
+  }
+}
+
+const keyPrefix = 'adjusted/';
+const assetKey = (asset: string): string => `${keyPrefix}asset/${asset}`;
+const cashKey = (currency: string): string => `${keyPrefix}cash/${currency}`;

@@ -1,0 +1,48 @@
+import { UNASSIGNED } from '../model/names.ts';
+import type { HostState, StrategyState } from '../state/host-state.ts';
+import type { ClientOrderIds } from './client-order-id.ts';
+
+/** The books of one account: each strategy's, those of strategies that do not run now, and what belongs to nobody. */
+export class Books {
+  /** The book of what belongs to no strategy. Its cursor and its halt are those of the account. */
+  readonly unassigned: StrategyState;
+  readonly #state: HostState;
+  readonly #ids: ClientOrderIds;
+  readonly #byName = new Map<string, StrategyState>();
+
+  constructor(state: HostState, ids: ClientOrderIds) {
+    this.#state = state;
+    this.#ids = ids;
+    this.unassigned = this.register(UNASSIGNED);
+    for (const name of state.strategies()) this.register(name);
+  }
+
+  register(name: string): StrategyState {
+    let book = this.#byName.get(name);
+    if (book === undefined) {
+      book = this.#state.register(name);
+      this.#byName.set(name, book);
+      if (name !== UNASSIGNED) this.#ids.know(name);
+    }
+    return book;
+  }
+
+  get(name: string): StrategyState | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): IterableIterator<StrategyState> {
+    return this.#byName.values();
+  }
+
+  /** True where no book held anything when the state was opened. */
+  get areNew(): boolean {
+    return [...this.all()].every((book) => book.isNew);
+  }
+
+  /** Whose order an id says it is; what is not ours is UNASSIGNED. */
+  ownerOf(orderId: string | null): StrategyState {
+    const owner = orderId === null ? undefined : this.#ids.owner(orderId);
+    return (owner === undefined ? undefined : this.#byName.get(owner)) ?? this.unassigned;
+  }
+}

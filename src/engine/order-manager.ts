@@ -1,0 +1,403 @@
+import { HoldfastError } from '../model/errors.ts';
+import type { Fill } from '../model/fill.ts';
+import { Decimal, type DecimalString, decimal, decimalString } from '../model/money.ts';
+import { isFinal, type OrderSnapshot, type OrderStatus } from '../model/order.ts';
+import type { FillReport, OrderReport } from '../model/report.ts';
+import type { Timestamp } from '../model/time.ts';
+import type { StrategyState } from '../state/host-state.ts';
+import type { Books } from './books.ts';
+import type { ClientOrderIds } from './client-order-id.ts';
+import { EndedOrders } from './ended-orders.ts';
+import { draftOrder, draftReplacement } from './order-draft.ts';
+import { evidenceOf, isFinalEvidence, nextStatus, type OrderEvidence } from './order-transitions.ts';
+import type { NewOrder, OrderChange } from './strategy.ts';
+
+/** Books an execution: position, cash, fees. */
+export interface FillLedger {
+  apply(book: StrategyState, fill: Fill): void;
+}
+
+/** Who hears what evidence changed, in the order in which it did. */
+export interface OrderListener {
+  filled(book: StrategyState, fill: Fill): void;
+  changed(book: StrategyState, order: OrderSnapshot): void;
+  /** An order that was given up as never received turns out to be live: the broker's earlier word was wrong. */
+  resurfaced(book: StrategyState, order: OrderSnapshot): void;
+}
+
+/**
+ * The orders that are not final, of all books, and what evidence makes of them.
+ *
+ * 1. `status` follows reports, by the table in order-transitions.ts; `filled_amount` follows executions alone, each counted once by
+ *    its id. So reports that are late, doubled or out of order change no quantity.
+ * 2. An order whose report is ahead of its executions (final, or filled further) keeps its status until they are booked: {@link behind}
+ *    says that the broker's activities have to be read. A position is never guessed from a report.
+ * 3. What belongs to no order of ours goes to UNASSIGNED.
+ *
+ * Everything is staged in the books; whoever calls commits.
+ */
+export class OrderManager {
+  readonly #books: Books;
+  readonly #ids: ClientOrderIds;
+  readonly #ledger: FillLedger;
+  readonly #sid: (asset: string) => number;
+  readonly #now: () => Timestamp;
+  readonly #listener: OrderListener;
+  readonly #open = new Map<string, StrategyState>();
+  readonly #byBrokerId = new Map<string, string>();
+  readonly #unknown = new Set<string>();
+  /** Reports that tell more than the executions booked so far. */
+  readonly #ahead = new Map<string, OrderReport>();
+  readonly #ended: EndedOrders;
+
+  constructor(options: {
+    readonly books: Books;
+    readonly ids: ClientOrderIds;
+    readonly ledger: FillLedger;
+    /** The host's number for an asset. */
+    readonly sid: (asset: string) => number;
+    readonly now: () => Timestamp;
+    readonly listener: OrderListener;
+  }) {
+    this.#books = options.books;
+    this.#ids = options.ids;
+    this.#ledger = options.ledger;
+    this.#sid = options.sid;
+    this.#now = options.now;
+    this.#listener = options.listener;
+    this.#ended = new EndedOrders((brokerOrderId) => this.#byBrokerId.delete(brokerOrderId));
+    this.reindex();
+  }
+
+  /** Reads the open orders of every book anew: after a restore, and after a rollback of evidence. */
+  reindex(): void {
+    this.#open.clear();
+    this.#unknown.clear();
+    for (const book of this.#books.all()) for (const order of book.orders()) this.track(book, order);
+  }
+
+  /** Makes an order known that a handler staged, once the handler has succeeded. */
+  track(book: StrategyState, order: OrderSnapshot): void {
+    this.#open.set(order.order_id, book);
+    if (order.status === 'unknown') this.#unknown.add(order.order_id);
+    if (order.broker_order_id !== null) this.#byBrokerId.set(order.broker_order_id, order.order_id);
+  }
+
+  /**
+   * Stages a strategy's order and its intent.
+   * @throws StrategyError ORDER_INVALID
+   */
+  draft(book: StrategyState, wanted: NewOrder): OrderSnapshot {
+    const at = this.#now();
+    return this.#stageIntent(book, draftOrder(book.name, this.#ids.next(book.name), wanted, at), at);
+  }
+
+  /**
+   * Stages an order in place of `old`, and its intent.
+   * @throws StrategyError ORDER_INVALID
+   */
+  draftReplacement(book: StrategyState, old: OrderSnapshot, change: OrderChange): OrderSnapshot {
+    const at = this.#now();
+    const order = draftReplacement(book.name, this.#ids.next(book.name), old, change, at);
+    const staged = this.#stageIntent(book, order, at);
+    const status = nextStatus(old.status, 'replace_requested', old.filled_amount !== '0');
+    if (old.status !== 'pending' && old.status !== 'unknown') book.setOrder({ ...old, status, updated_at: at });
+    return staged;
+  }
+
+  find(orderId: string): { readonly book: StrategyState; readonly order: OrderSnapshot } | undefined {
+    const book = this.#open.get(orderId);
+    const order = book?.order(orderId);
+    return book === undefined || order === undefined ? undefined : { book, order };
+  }
+
+  /** Open orders, oldest first within each book. */
+  open(): OrderSnapshot[] {
+    return [...this.#open.keys()].flatMap((id) => this.find(id)?.order ?? []);
+  }
+
+  isUnknown(orderId: string): boolean {
+    return this.#unknown.has(orderId);
+  }
+
+  unknown(): readonly string[] {
+    return [...this.#unknown];
+  }
+
+  /** True while the broker has told of executions that are not booked. */
+  get behind(): boolean {
+    return this.#ahead.size > 0;
+  }
+
+  /** The order that a report or an execution is about; undefined where none is open. */
+  orderIdOf(orderId: string | null, brokerOrderId: string): string | undefined {
+    if (orderId !== null && this.#open.has(orderId)) return orderId;
+    const known = this.#byBrokerId.get(brokerOrderId);
+    return known !== undefined && this.#open.has(known) ? known : undefined;
+  }
+
+  /** Evidence that is not a report of the order itself. Nothing happens where the order is not open. */
+  learn(orderId: string, evidence: OrderEvidence, reason: string | null = null): void {
+    const found = this.find(orderId);
+    if (found === undefined) return;
+    const received = evidence !== 'never_received' && evidence !== 'never_sent';
+    this.#apply(found.book, found.order, evidence, {}, reason, received);
+  }
+
+  /** The broker's report of an order, ours or not. */
+  report(report: OrderReport): void {
+    const orderId = this.orderIdOf(report.order_id, report.broker_order_id);
+    if (orderId === undefined) {
+      this.#reportOfStranger(report);
+      return;
+    }
+    const found = this.find(orderId);
+    const evidence = evidenceOf(report.status);
+    if (found === undefined || evidence === null) return;
+    const { book, order } = found;
+    const facts: Facts = {};
+    if (order.broker_order_id === null) facts.broker_order_id = report.broker_order_id;
+    // Venues differ in whether a replacement's amount counts what was filled before: theirs is the truth.
+    if (order.replaces != null && !decimal(order.amount).eq(report.amount)) facts.amount = report.amount;
+    if (this.#isAhead(order, report)) {
+      this.#keepAhead(orderId, report);
+      this.#apply(book, order, isFinalEvidence(evidence) ? 'accepted' : evidence, facts, report.reason);
+      return;
+    }
+    this.#apply(book, order, evidence, facts, report.reason);
+  }
+
+  /** Books an execution unless its id is booked already; says whether it was new. */
+  fill(report: FillReport): boolean {
+    const orderId = this.orderIdOf(report.order_id, report.broker_order_id);
+    const found = orderId === undefined ? undefined : this.find(orderId);
+    const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
+    const { unassigned } = this.#books;
+    const book = found?.book ?? (ended && this.#books.get(ended.strategy)) ?? this.#books.ownerOf(report.order_id);
+    if (book.hasExecution(report.execution_id) || unassigned.hasExecution(report.execution_id)) return false;
+
+    const fill = fillOf(report, orderId ?? ended?.orderId ?? report.order_id ?? report.broker_order_id);
+    this.#ledger.apply(book, fill);
+    book.addEvent({ kind: 'fill', fill, at: this.#now() });
+    this.#listener.filled(book, fill);
+    if (found !== undefined) this.#fillOrder(book, found.order, fill);
+    return true;
+  }
+
+  /** The broker's word on an order's whole state, filled amount included, as a reconciliation's plan gives it. */
+  overrule(book: StrategyState, before: OrderSnapshot, report: OrderReport | null, reason: string): void {
+    const after: OrderSnapshot =
+      report === null
+        ? {
+            ...before,
+            status: nextStatus(before.status, missing(before.status), false),
+            reason,
+            updated_at: this.#now(),
+          }
+        : {
+            ...before,
+            amount: report.amount,
+            limit_price: report.limit_price,
+            stop_price: report.stop_price,
+            time_in_force: report.time_in_force,
+            broker_order_id: report.broker_order_id,
+            status: report.status,
+            filled_amount: report.filled_amount,
+            average_fill_price: report.average_fill_price,
+            reason,
+            updated_at: this.#now(),
+          };
+    this.#ahead.delete(before.order_id);
+    this.#put(book, before, after, report !== null);
+  }
+
+  /** Takes an order into a book that nobody here has a record of: live at the broker, so it counts. */
+  adopt(report: OrderReport, into?: StrategyState): void {
+    if (this.orderIdOf(report.order_id, report.broker_order_id) !== undefined || isFinal(report.status)) return;
+    const book = into ?? this.#books.ownerOf(report.order_id);
+    const order: OrderSnapshot = {
+      order_id: report.order_id ?? report.broker_order_id,
+      asset: report.asset,
+      sid: this.#sid(report.asset),
+      amount: report.amount,
+      order_type: report.order_type,
+      limit_price: report.limit_price,
+      stop_price: report.stop_price,
+      time_in_force: report.time_in_force,
+      broker_order_id: report.broker_order_id,
+      status: report.status === 'pending' || report.status === 'unknown' ? 'open' : report.status,
+      filled_amount: report.filled_amount,
+      average_fill_price: report.average_fill_price,
+      created_at: report.created_at,
+      updated_at: this.#now(),
+      replaces: null,
+      reason: 'found at the broker',
+    };
+    book.setOrder(order);
+    this.track(book, order);
+    this.#addOutcome(book, order);
+    this.#listener.changed(book, order);
+  }
+
+  #reportOfStranger(report: OrderReport): void {
+    const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
+    if (ended === undefined) {
+      this.adopt(report);
+      return;
+    }
+    // A late report about an order that is final is no news, except where it was given up on the broker's word.
+    if (ended.received || isFinal(report.status) || evidenceOf(report.status) === null) return;
+    const book = this.#books.get(ended.strategy) ?? this.#books.unassigned;
+    this.#ended.delete(ended.orderId);
+    this.adopt(report, book);
+    const found = this.find(report.order_id ?? report.broker_order_id);
+    if (found !== undefined) this.#listener.resurfaced(book, found.order);
+  }
+
+  #stageIntent(book: StrategyState, drafted: OrderSnapshot, at: Timestamp): OrderSnapshot {
+    const order: OrderSnapshot = { ...drafted, sid: this.#sid(drafted.asset) };
+    book.setOrder(order);
+    book.addEvent({ kind: 'order_intent', order, at });
+    return order;
+  }
+
+  #fillOrder(book: StrategyState, order: OrderSnapshot, fill: Fill): void {
+    const before = decimal(order.filled_amount);
+    const after = before.plus(fill.amount);
+    const total = decimal(order.amount);
+    // An order that was adopted half-filled may have counted this execution already.
+    const filled = after.abs().gt(total.abs()) ? total : after;
+    const facts: Facts = {
+      filled_amount: decimalString(filled),
+      average_fill_price: averagePrice(order, fill, before, after),
+    };
+    if (order.broker_order_id === null && fill.broker_order_id !== null) facts.broker_order_id = fill.broker_order_id;
+
+    const ahead = this.#ahead.get(order.order_id);
+    const evidence = ahead === undefined ? null : evidenceOf(ahead.status);
+    const caughtUp = ahead !== undefined && filled.abs().gte(decimal(ahead.filled_amount).abs());
+    if (caughtUp) this.#ahead.delete(order.order_id);
+    if (caughtUp && evidence !== null && isFinalEvidence(evidence)) {
+      this.#apply(book, order, evidence, facts, ahead.reason);
+      return;
+    }
+    this.#apply(book, order, filled.eq(total) ? 'filled' : 'partially_filled', facts, null);
+  }
+
+  #apply(
+    book: StrategyState,
+    order: OrderSnapshot,
+    evidence: OrderEvidence,
+    facts: Facts,
+    reason: string | null,
+    received = true,
+  ): void {
+    const status = nextStatus(
+      order.status,
+      evidence,
+      decimal(facts.filled_amount ?? order.filled_amount).isZero() === false,
+    );
+    if (status === order.status && Object.keys(facts).length === 0 && (reason ?? order.reason) === order.reason) return;
+    const settled = order.status === 'unknown' && status !== 'unknown';
+    const after: OrderSnapshot = {
+      ...order,
+      ...facts,
+      status,
+      reason: reason ?? (settled ? null : (order.reason ?? null)),
+      updated_at: this.#now(),
+    };
+    this.#put(book, order, after, received);
+  }
+
+  #put(book: StrategyState, before: OrderSnapshot, after: OrderSnapshot, received = true): void {
+    book.setOrder(after);
+    if (after.broker_order_id !== null) this.#byBrokerId.set(after.broker_order_id, after.order_id);
+    if (after.status === 'unknown') this.#unknown.add(after.order_id);
+    else this.#unknown.delete(after.order_id);
+    if (isFinal(after.status)) {
+      this.#open.delete(after.order_id);
+      this.#ahead.delete(after.order_id);
+      this.#ended.add({
+        orderId: after.order_id,
+        strategy: book.name,
+        brokerOrderId: after.broker_order_id,
+        received,
+      });
+    }
+    if (tellsOutcome(before.status, after.status)) this.#addOutcome(book, after);
+    this.#listener.changed(book, after);
+  }
+
+  #addOutcome(book: StrategyState, order: OrderSnapshot): void {
+    book.addEvent({
+      kind: 'order_outcome',
+      order_id: order.order_id,
+      status: order.status,
+      broker_order_id: order.broker_order_id,
+      reason: order.reason ?? null,
+      at: this.#now(),
+    });
+  }
+
+  #isAhead(order: OrderSnapshot, report: OrderReport): boolean {
+    return decimal(report.filled_amount).abs().gt(decimal(order.filled_amount).abs());
+  }
+
+  #keepAhead(orderId: string, report: OrderReport): void {
+    const known = this.#ahead.get(orderId);
+    // Of two reports the final one tells more, and of two that are not final the one that is filled further.
+    if (known !== undefined && !isFinal(report.status)) {
+      if (isFinal(known.status) || decimal(known.filled_amount).abs().gt(decimal(report.filled_amount).abs())) return;
+    }
+    this.#ahead.set(orderId, report);
+  }
+}
+
+interface Facts {
+  broker_order_id?: string;
+  amount?: DecimalString;
+  filled_amount?: DecimalString;
+  average_fill_price?: DecimalString;
+}
+
+/** Digits after the point of an average price: for reading, since the executions are the exact figures. */
+const averagePlaces = 18;
+
+function averagePrice(order: OrderSnapshot, fill: Fill, before: Decimal, after: Decimal): DecimalString {
+  const known = order.average_fill_price;
+  if (known == null || before.isZero() || after.isZero()) return fill.price;
+  const value = before.times(known).plus(decimal(fill.amount).times(fill.price));
+  return decimalString(value.div(after).toDecimalPlaces(averagePlaces, Decimal.ROUND_HALF_EVEN));
+}
+
+/** The first evidence after an intent, the lack of it, and the end are kept as events; what lies between is an entry. */
+function tellsOutcome(before: OrderStatus, after: OrderStatus): boolean {
+  if (before === after) return false;
+  return isFinal(after) || after === 'unknown' || before === 'pending' || before === 'unknown';
+}
+
+/** What it means that the broker has no such order: one that it had shown is gone, any other never came. */
+function missing(status: OrderStatus): OrderEvidence {
+  return status === 'pending' || status === 'unknown' ? 'never_received' : 'canceled';
+}
+
+function fillOf(report: FillReport, orderId: string): Fill {
+  return {
+    execution_id: report.execution_id,
+    order_id: orderId,
+    broker_order_id: report.broker_order_id,
+    asset: report.asset,
+    amount: report.amount,
+    price: report.price,
+    fee: report.fee,
+    at: report.at,
+    ...(report.currency === null ? {} : { currency: report.currency }),
+    ...(report.fee_currency === null ? {} : { fee_currency: report.fee_currency }),
+  };
+}
+
+/** What a broker's refusal says, for `reason`. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof HoldfastError ? `${error.code}: ${error.message}` : String(error);
+  return text.slice(0, 500);
+}

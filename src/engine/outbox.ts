@@ -1,0 +1,210 @@
+import type { BrokerAdapter, OrderReference } from '../brokers/adapter.ts';
+import type { OrderSnapshot } from '../model/order.ts';
+import type { OrderReport } from '../model/report.ts';
+import { isLive } from './order-transitions.ts';
+
+/** What came back for one request. An error is the adapter's, to be read as evidence or as the lack of it. */
+export type Answer =
+  | { readonly request: 'submit' | 'replace'; readonly orderId: string; readonly report: OrderReport }
+  | { readonly request: 'submit' | 'replace'; readonly orderId: string; readonly error: unknown }
+  | { readonly request: 'cancel'; readonly orderId: string; readonly error: unknown };
+
+export interface OutboxOptions {
+  readonly broker: BrokerAdapter;
+  /** durable: an intent leaves once it is durable. async: at once. */
+  readonly gate: 'durable' | 'async';
+  readonly durableSequence: () => number;
+  /** The order as it stands; undefined where it is final. */
+  readonly order: (orderId: string) => OrderSnapshot | undefined;
+  readonly answered: (answer: Answer) => void;
+  /** A replacement that can no longer be sent, because the order that it replaces is final or was replaced by another. */
+  readonly obsolete: (orderId: string) => void;
+}
+
+interface Intent {
+  readonly orderId: string;
+  readonly strategy: string;
+  readonly sequence: number;
+}
+
+/**
+ * Orders on their way out.
+ *
+ * 1. An intent leaves only when the sequence that recorded it is durable, and intents leave in the order in which they were
+ *    committed. Nothing is ever sent twice.
+ * 2. What has not left can be withdrawn, and then certainly never left.
+ * 3. A cancel or a replacement of an order that the broker has not shown yet waits until it has.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #waiting = new Map<string, Intent>();
+  readonly #inFlight = new Set<string>();
+  /** Replacements past the gate, by the order that they wait for. */
+  readonly #parked = new Map<string, Intent>();
+  readonly #cancelWhenLive = new Set<string>();
+  readonly #canceling = new Set<string>();
+  #idle: (() => void)[] = [];
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Intents that have not left. */
+  get waiting(): number {
+    return this.#waiting.size + this.#parked.size;
+  }
+
+  /** Requests that have left and are not answered. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Takes an intent that was committed at `sequence`. */
+  add(orderId: string, strategy: string, sequence: number): void {
+    this.#waiting.set(orderId, { orderId, strategy, sequence });
+  }
+
+  /** Sends what may leave now. Called after each commit and whenever the durable sequence advanced. */
+  flush(): void {
+    if (this.#waiting.size === 0) return;
+    const through = this.#options.gate === 'async' ? Number.POSITIVE_INFINITY : this.#options.durableSequence();
+    for (const intent of this.#waiting.values()) {
+      if (intent.sequence > through) break;
+      this.#waiting.delete(intent.orderId);
+      this.#leave(intent);
+    }
+    this.#settleIdle();
+  }
+
+  /** Takes an intent back; false where it has left, so that nobody can say any more that it did not. */
+  withdraw(orderId: string): boolean {
+    if (this.#waiting.delete(orderId)) {
+      this.#settleIdle();
+      return true;
+    }
+    for (const [target, intent] of this.#parked) {
+      if (intent.orderId !== orderId) continue;
+      this.#parked.delete(target);
+      this.#settleIdle();
+      return true;
+    }
+    return false;
+  }
+
+  /** Takes back all of a strategy's intents, or all; returns their order ids. */
+  withdrawAll(strategy: string | null): string[] {
+    const intents = [...this.#waiting.values(), ...this.#parked.values()];
+    return intents
+      .filter((intent) => strategy === null || intent.strategy === strategy)
+      .map(({ orderId }) => orderId)
+      .filter((orderId) => this.withdraw(orderId));
+  }
+
+  /** Asks the broker to cancel: now where it has shown the order, else as soon as it has. */
+  cancel(order: OrderSnapshot): void {
+    if (!isLive(order.status)) this.#cancelWhenLive.add(order.order_id);
+    else this.#sendCancel(order);
+  }
+
+  /** An order changed by evidence: what waited for it can leave, or never will. */
+  changed(order: OrderSnapshot | undefined, orderId: string): void {
+    const live = order !== undefined && isLive(order.status);
+    if (order !== undefined && !live) return;
+    if (this.#cancelWhenLive.delete(orderId) && order !== undefined) this.#sendCancel(order);
+    const parked = this.#parked.get(orderId);
+    if (parked === undefined) return;
+    this.#parked.delete(orderId);
+    this.#leave(parked);
+    this.#settleIdle();
+  }
+
+  /** Resolves once nothing waits and nothing is in flight. */
+  drained(): Promise<void> {
+    if (this.waiting === 0 && this.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #leave(intent: Intent): void {
+    const order = this.#options.order(intent.orderId);
+    if (order === undefined) return;
+    if (order.replaces == null) {
+      this.#send('submit', order, () => this.#options.broker.submitOrder(requestOf(order)));
+      return;
+    }
+    const target = this.#options.order(order.replaces);
+    if (target === undefined) {
+      this.#options.obsolete(order.order_id);
+    } else if (isLive(target.status)) {
+      this.#send('replace', order, () => this.#options.broker.replaceOrder(referenceOf(target), changeOf(order)));
+    } else {
+      this.#parked.set(target.order_id, intent);
+    }
+  }
+
+  #send(request: 'submit' | 'replace', order: OrderSnapshot, call: () => Promise<OrderReport>): void {
+    const orderId = order.order_id;
+    this.#inFlight.add(orderId);
+    settle(
+      call,
+      (report) => this.#answered({ request, orderId, report: { ...report, order_id: report.order_id ?? orderId } }),
+      (error) => this.#answered({ request, orderId, error }),
+    );
+  }
+
+  #sendCancel(order: OrderSnapshot): void {
+    const orderId = order.order_id;
+    if (this.#canceling.has(orderId)) return;
+    this.#canceling.add(orderId);
+    settle(
+      () => this.#options.broker.cancelOrder(referenceOf(order)),
+      () => {
+        this.#canceling.delete(orderId);
+      },
+      (error) => {
+        this.#canceling.delete(orderId);
+        this.#options.answered({ request: 'cancel', orderId, error });
+      },
+    );
+  }
+
+  #answered(answer: Answer): void {
+    this.#options.answered(answer);
+    this.#inFlight.delete(answer.orderId);
+    this.#settleIdle();
+  }
+
+  #settleIdle(): void {
+    if (this.#idle.length === 0 || this.waiting > 0 || this.inFlight > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+/** An adapter may throw where it should reject; both are answers. */
+function settle<T>(call: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
+  new Promise<T>((resolve) => resolve(call())).then(done, failed);
+}
+
+function referenceOf(order: OrderSnapshot): OrderReference {
+  return { order_id: order.order_id, broker_order_id: order.broker_order_id };
+}
+
+function requestOf(order: OrderSnapshot): Parameters<BrokerAdapter['submitOrder']>[0] {
+  return {
+    order_id: order.order_id,
+    asset: order.asset,
+    amount: order.amount,
+    order_type: order.order_type,
+    limit_price: order.limit_price ?? null,
+    stop_price: order.stop_price ?? null,
+    time_in_force: order.time_in_force ?? 'gtc',
+  };
+}
+
+function changeOf(order: OrderSnapshot): Parameters<BrokerAdapter['replaceOrder']>[1] {
+  return {
+    order_id: order.order_id,
+    amount: order.amount,
+    ...(order.limit_price == null ? {} : { limit_price: order.limit_price }),
+    ...(order.stop_price == null ? {} : { stop_price: order.stop_price }),
+  };
+}
