@@ -27,7 +27,10 @@ export interface LocalBook {
 export interface BrokerEvidence {
   readonly account: AccountReport;
   readonly positions: readonly PositionReport[];
+  /** The open orders, and what the broker said of orders of ours that were not among them and were asked for by id. */
   readonly orders: readonly OrderReport[];
+  /** Client order ids that were asked for one by one and of which the broker said that it has none. */
+  readonly absent?: readonly string[];
   /** Executions that were not booked locally when the read began. */
   readonly fills: readonly FillReport[];
   /** Where the activities stood before and after the read; different means that it moved while it was read. */
@@ -120,6 +123,7 @@ export interface ReconciliationReport {
   readonly discrepancies: readonly Discrepancy[];
   readonly plan: ReconciliationPlan;
   readonly compared: { readonly positions: number; readonly orders: number; readonly currencies: number };
+  /** What a worker hands back is cut to the fills and to what the discrepancies are about. Null where nothing was read. */
   readonly broker: BrokerEvidence | null;
   readonly duration_ms: number;
 }
