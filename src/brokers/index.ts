@@ -1,0 +1,33 @@
+/** Brokers: the contract, the Alpaca Trading API, and the paper exchange with its server. */
+export type {
+  ActivityCursor,
+  BrokerAdapter,
+  BrokerCapabilities,
+  BrokerFactory,
+  BrokerSpec,
+  CallOptions,
+  FillPage,
+  OrderReference,
+  OrderRequest,
+  ReplaceRequest,
+  StreamConnection,
+  StreamListener,
+} from './adapter.ts';
+export { createBroker as createAlpacaBroker } from './alpaca/adapter.ts';
+export type { AlpacaOptions } from './alpaca/options.ts';
+export { loadBroker } from './load.ts';
+export { createBroker as createPaperBroker, PaperBroker } from './paper/adapter.ts';
+export { PaperExchange, type PaperListener } from './paper/exchange.ts';
+export {
+  type BrokerOperation,
+  brokerOperations,
+  type Misbehavior,
+  type MisbehaviorKind,
+  misbehaviorKinds,
+} from './paper/faults.ts';
+export type { PaperKeys } from './paper/http.ts';
+export { type MarketFeedOptions, marketFeed } from './paper/market-feed.ts';
+export type { PaperAsset, PaperExchangeOptions } from './paper/options.ts';
+export type { PaperFill, PaperOrder, PaperUpdate } from './paper/orders.ts';
+export { type PaperServer, type PaperServerOptions, startPaperServer } from './paper/server.ts';
+export type { TapeStatus } from './paper/tape-player.ts';

@@ -1,0 +1,394 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ActivityCursor, BrokerAdapter, OrderRequest, StreamListener } from '../../src/brokers/adapter.ts';
+import type { Misbehavior } from '../../src/brokers/paper/faults.ts';
+import { BrokerError } from '../../src/model/errors.ts';
+import type { MarketEvent } from '../../src/model/market.ts';
+import {
+  accountReportSchema,
+  type FillReport,
+  fillReportSchema,
+  type OrderReport,
+  orderReportSchema,
+  positionReportSchema,
+} from '../../src/model/report.ts';
+
+/** One adapter and the market behind it: USD 10,000, AAPL and MSFT in USD, no fees, shorts allowed, ids enforced. */
+export interface BrokerHarness {
+  readonly adapter: BrokerAdapter;
+  market(event: MarketEvent): void;
+  misbehave(fault: Misbehavior): void;
+  /** Ends what the harness opened, the adapter included. */
+  close(): Promise<void>;
+}
+
+const start: ActivityCursor = { activity_id: null, at: null };
+
+/** What every adapter does, told as cases that run against each. */
+export function describeBroker(name: string, open: () => Promise<BrokerHarness>): void {
+  describe(`broker contract: ${name}`, () => {
+    let harness: BrokerHarness;
+    let broker: BrokerAdapter;
+    beforeEach(async () => {
+      harness = await open();
+      broker = harness.adapter;
+    });
+    afterEach(() => harness.close());
+
+    it('reports an accepted order as open, by id and in the list of open orders', async () => {
+      const report = await broker.submitOrder(limit('a', 'AAPL', '10', '99.50'));
+      expect(orderReportSchema.parse(plain(report))).toMatchObject({
+        order_id: 'a',
+        asset: 'AAPL',
+        amount: '10',
+        order_type: 'limit',
+        limit_price: '99.5',
+        stop_price: null,
+        time_in_force: 'gtc',
+        status: 'open',
+        filled_amount: '0',
+        average_fill_price: null,
+      });
+      expect(plain(await broker.fetchOrder('a'))).toEqual(plain(report));
+      expect((await broker.fetchOpenOrders()).map(plain)).toEqual([plain(report)]);
+    });
+
+    it('fills a market order at the next price, and cash and position follow exactly', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '10'));
+      harness.market(trade('AAPL', '100.01', '50'));
+      expect(await broker.fetchOrder('a')).toMatchObject({
+        status: 'filled',
+        filled_amount: '10',
+        average_fill_price: '100.01',
+      });
+      const positions = await broker.fetchPositions();
+      expect(positionReportSchema.array().parse(positions)).toMatchObject([
+        { asset: 'AAPL', amount: '10', cost_basis: '100.01', last_price: '100.01' },
+      ]);
+      const account = await broker.fetchAccount();
+      expect(accountReportSchema.parse(plain(account))).toMatchObject({
+        currency: 'USD',
+        cash: { USD: '8999.9' },
+        equity: '10000',
+        blocked: false,
+      });
+      expect(await broker.fetchOpenOrders()).toEqual([]);
+    });
+
+    it('fills in parts, each an execution of its own', async () => {
+      await broker.submitOrder(limit('a', 'AAPL', '10', '100'));
+      harness.market(trade('AAPL', '100', '4'));
+      expect(await broker.fetchOrder('a')).toMatchObject({ status: 'partially_filled', filled_amount: '4' });
+      harness.market(trade('AAPL', '99', '6'));
+      const { fills } = await broker.fetchFills(start);
+      expect(fills.map(({ amount, price }) => [amount, price])).toEqual([
+        ['4', '100'],
+        ['6', '100'],
+      ]);
+      expect(new Set(fills.map((fill) => fill.execution_id)).size).toBe(2);
+    });
+
+    it('reports a sale with negative amounts and a short position as negative', async () => {
+      await broker.submitOrder(market('a', 'MSFT', '-3'));
+      harness.market(trade('MSFT', '50', '3'));
+      expect(await broker.fetchOrder('a')).toMatchObject({ amount: '-3', filled_amount: '-3', status: 'filled' });
+      expect(await broker.fetchPositions()).toMatchObject([{ asset: 'MSFT', amount: '-3', cost_basis: '50' }]);
+      expect((await broker.fetchFills(start)).fills).toMatchObject([{ amount: '-3', price: '50', fee: '0' }]);
+      expect((await broker.fetchAccount()).cash).toEqual({ USD: '10150' });
+    });
+
+    it('keeps amounts that no float could hold', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '0.100000001'));
+      harness.market(trade('AAPL', '0.300000000003', '1'));
+      expect(await broker.fetchPositions()).toMatchObject([{ amount: '0.100000001' }]);
+      // 10000 − 0.100000001 × 0.300000000003
+      expect((await broker.fetchAccount()).cash).toEqual({ USD: '9999.969999999699699999997' });
+    });
+
+    it('cancels, and says so on the stream', async () => {
+      const stream = await listen(broker);
+      await broker.submitOrder(limit('a', 'AAPL', '10', '90'));
+      await broker.cancelOrder({ order_id: 'a', broker_order_id: null });
+      await stream.until(() => stream.updates.some(({ report }) => report.status === 'canceled'));
+      expect(await broker.fetchOrder('a')).toMatchObject({ status: 'canceled' });
+      expect(await broker.fetchOpenOrders()).toEqual([]);
+    });
+
+    it('says no to canceling what is final, and that it does not know what never was', async () => {
+      const report = await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      const again = broker.cancelOrder({ order_id: 'a', broker_order_id: report.broker_order_id });
+      await expect(again).rejects.toMatchObject({ code: 'BROKER_REJECTED' });
+      await expect(broker.cancelOrder({ order_id: 'x', broker_order_id: null })).rejects.toMatchObject({
+        code: 'BROKER_NOT_FOUND',
+      });
+      await expect(
+        broker.cancelOrder({ order_id: 'x', broker_order_id: '00000000-0000-4000-8000-000000000000' }),
+      ).rejects.toMatchObject({ code: 'BROKER_NOT_FOUND' });
+    });
+
+    it('replaces a live order by one with an id of its own', async () => {
+      const old = await broker.submitOrder(limit('a', 'AAPL', '-10', '110'));
+      const fresh = await broker.replaceOrder(
+        { order_id: 'a', broker_order_id: old.broker_order_id },
+        { order_id: 'b', amount: '-7', limit_price: '105' },
+      );
+      expect(fresh).toMatchObject({ order_id: 'b', amount: '-7', limit_price: '105', status: 'open' });
+      expect(fresh.broker_order_id).not.toBe(old.broker_order_id);
+      expect(await broker.fetchOrder('a')).toMatchObject({ status: 'replaced' });
+      expect((await broker.fetchOpenOrders()).map((order) => order.order_id)).toEqual(['b']);
+    });
+
+    it('refuses an order id that it has seen, also of an order that is final', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      await expect(broker.submitOrder(market('a', 'AAPL', '1'))).rejects.toMatchObject({
+        code: 'BROKER_DUPLICATE_ORDER_ID',
+        retryable: false,
+      });
+      expect(await broker.fetchPositions()).toMatchObject([{ amount: '1' }]);
+    });
+
+    it.each([
+      ['an asset that it does not list', market('a', 'NOPE', '1')],
+      ['an order beyond buying power', limit('a', 'AAPL', '1000', '100')],
+      ['a limit order without a limit', { ...limit('a', 'AAPL', '1', '1'), limit_price: null }],
+      ['an amount of nothing', market('a', 'AAPL', '0')],
+    ])('rejects %s, and has no such order afterwards', async (_, request) => {
+      const error = await failure(broker.submitOrder(request));
+      expect(error).toMatchObject({ code: 'BROKER_REJECTED', retryable: false });
+      expect(await broker.fetchOrder('a')).toBeNull();
+      expect((await broker.fetchAccount()).buying_power).toBe('10000');
+    });
+
+    it('rejects an order that would turn a long position short', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '5'));
+      harness.market(trade('AAPL', '100', '5'));
+      await expect(broker.submitOrder(market('b', 'AAPL', '-6'))).rejects.toMatchObject({ code: 'BROKER_REJECTED' });
+      await broker.submitOrder(market('c', 'AAPL', '-5'));
+      await expect(broker.submitOrder(market('d', 'AAPL', '-1'))).rejects.toMatchObject({ code: 'BROKER_REJECTED' });
+    });
+
+    it('gives null for an order that it never had', async () => {
+      expect(await broker.fetchOrder('never')).toBeNull();
+    });
+
+    it('gives executions oldest first, all of them, and after a cursor only what is newer', async () => {
+      await broker.submitOrder(limit('a', 'AAPL', '60', '100'));
+      await broker.submitOrder(limit('b', 'MSFT', '40', '10'));
+      for (let count = 0; count < 130; count += 1) {
+        harness.market(trade('AAPL', '100', '0.2'));
+        harness.market(trade('MSFT', '10', '0.1'));
+      }
+      const all = await broker.fetchFills(start);
+      expect(all.fills).toHaveLength(260);
+      expect(fillReportSchema.array().parse(all.fills.map(fillOnly))).toHaveLength(260);
+      const ids = all.fills.map((fill) => fill.activity_id ?? '');
+      expect(ids).toEqual(ids.toSorted());
+      expect(new Set(ids).size).toBe(260);
+      expect(all.fills[0]).toMatchObject({ asset: 'AAPL', amount: '0.2' });
+      expect(all.fills[1]).toMatchObject({ asset: 'MSFT', amount: '0.1' });
+      expect(all.cursor).toEqual({ activity_id: ids.at(-1), at: all.fills.at(-1)?.at });
+
+      const middle = await broker.fetchFills({ activity_id: ids[99] ?? null, at: all.fills[99]?.at ?? null });
+      expect(middle.fills.map((fill) => fill.activity_id)).toEqual(ids.slice(100));
+      expect(middle.cursor).toEqual(all.cursor);
+      expect(await broker.fetchFills(all.cursor)).toEqual({ fills: [], cursor: all.cursor });
+    });
+
+    it('reads executions from a time on, that instant included', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      const [fill] = (await broker.fetchFills(start)).fills;
+      const from = await broker.fetchFills({ activity_id: null, at: fill?.at ?? null });
+      expect(from.fills.map((found) => found.execution_id)).toEqual([fill?.execution_id]);
+      const later = { activity_id: null, at: '2999-01-01T00:00:00.000000Z' };
+      expect(await broker.fetchFills(later)).toEqual({ fills: [], cursor: later });
+    });
+
+    it('tells executions on the stream under the ids that the list has', async () => {
+      const stream = await listen(broker);
+      await broker.submitOrder(limit('a', 'AAPL', '5', '100'));
+      harness.market(trade('AAPL', '100', '2'));
+      harness.market(trade('AAPL', '100', '3'));
+      await stream.until(() => stream.updates.some(({ report }) => report.status === 'filled'));
+      expect(stream.updates.map(({ report }) => report.status)).toEqual(['open', 'partially_filled', 'filled']);
+      const told = stream.updates.flatMap(({ fill }) => (fill === null ? [] : [fill]));
+      const listed = (await broker.fetchFills(start)).fills;
+      const key = ({ execution_id, amount, price, at, broker_order_id }: FillReport) => ({
+        execution_id,
+        amount,
+        price,
+        at,
+        broker_order_id,
+      });
+      expect(told.map(key)).toEqual(listed.map(key));
+      expect(told.map((fill) => fill.order_id)).toEqual(['a', 'a']);
+    });
+
+    it.each<Misbehavior>([
+      { kind: 'drop_answer_after_accept', times: 1 },
+      { kind: 'delay', times: 1, ms: 5_000, on: 'submitOrder' },
+    ])('has the order although its answer was lost ($kind), and says that nothing is known', async (fault) => {
+      harness.misbehave(fault);
+      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90'), { timeoutMs: 200 }));
+      expect(error.code).toBe(fault.kind === 'delay' ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE');
+      expect(error.retryable).toBe(true);
+      expect(await broker.fetchOrder('a')).toMatchObject({ order_id: 'a', status: 'open' });
+    });
+
+    it.each<[Misbehavior, string]>([
+      [{ kind: 'http_429', ms: 2_000 }, 'BROKER_RATE_LIMITED'],
+      [{ kind: 'http_500' }, 'BROKER_UNAVAILABLE'],
+    ])('does not send an order again by itself: %j', async (fault, code) => {
+      harness.misbehave(fault);
+      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90')));
+      expect(error).toMatchObject({ code, retryable: true });
+      if (fault.kind === 'http_429') expect(error.details['retry_after_ms']).toBe(2_000);
+      expect(await broker.fetchOrder('a')).toBeNull();
+    });
+
+    it('passes on an empty list of positions as it came', async () => {
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      harness.misbehave({ kind: 'stale_positions' });
+      await broker.submitOrder(market('b', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      expect(await broker.fetchPositions()).toMatchObject([{ amount: '1' }]);
+      harness.misbehave({ kind: 'empty_positions' });
+      expect(await broker.fetchPositions()).toEqual([]);
+      expect(await broker.fetchPositions()).toMatchObject([{ amount: '2' }]);
+    });
+
+    it('comes back after its stream is cut, and what happened meanwhile is in the list of executions', async () => {
+      const stream = await listen(broker);
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.misbehave({ kind: 'disconnect' });
+      harness.market(trade('AAPL', '100', '1'));
+      await stream.until(() => stream.connects === 2);
+      expect(stream.disconnects).toHaveLength(1);
+      expect(stream.updates.filter(({ fill }) => fill !== null)).toEqual([]);
+      expect((await broker.fetchFills(start)).fills).toHaveLength(1);
+      await broker.submitOrder(market('b', 'AAPL', '1'));
+      harness.market(trade('AAPL', '101', '1'));
+      await stream.until(() => stream.updates.some(({ fill }) => fill?.price === '101'));
+    });
+
+    it('tells an execution twice when the broker does, under one id', async () => {
+      const stream = await listen(broker);
+      harness.misbehave({ kind: 'duplicate_stream_event' });
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      await stream.until(() => stream.updates.filter(({ fill }) => fill !== null).length === 2);
+      const ids = stream.updates.flatMap(({ fill }) => (fill === null ? [] : [fill.execution_id]));
+      expect(new Set(ids).size).toBe(1);
+    });
+
+    it('tells nothing more once its stream is closed', async () => {
+      const stream = await listen(broker);
+      await stream.close();
+      await broker.submitOrder(market('a', 'AAPL', '1'));
+      harness.market(trade('AAPL', '100', '1'));
+      expect(await broker.fetchOrder('a')).toMatchObject({ status: 'filled' });
+      expect(stream.updates).toEqual([]);
+    });
+
+    it('can be closed twice, and answers nothing afterwards', async () => {
+      await listen(broker);
+      await broker.close();
+      await broker.close();
+      await expect(broker.fetchAccount()).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' });
+      await expect(listen(broker)).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' });
+    });
+  });
+}
+
+export function market(orderId: string, asset: string, amount: string): OrderRequest {
+  return {
+    order_id: orderId,
+    asset,
+    amount,
+    order_type: 'market',
+    limit_price: null,
+    stop_price: null,
+    time_in_force: 'gtc',
+  };
+}
+
+export function limit(orderId: string, asset: string, amount: string, price: string): OrderRequest {
+  return { ...market(orderId, asset, amount), order_type: 'limit', limit_price: price };
+}
+
+export function trade(asset: string, price: string, amount: string, at = '2025-10-02T14:30:00.000000Z'): MarketEvent {
+  return { kind: 'trade', asset, price, amount, aggressor: null, at };
+}
+
+export async function failure(promise: Promise<unknown>): Promise<BrokerError> {
+  const error = await promise.then(
+    () => new Error('it did not fail'),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(BrokerError);
+  return error as BrokerError;
+}
+
+export interface Listening {
+  connects: number;
+  readonly disconnects: string[];
+  readonly updates: { readonly report: OrderReport; readonly fill: FillReport | null }[];
+  /** Resolves once the condition holds, which is looked at after each call of the listener. */
+  until(condition: () => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Connects, and resolves once the stream is. */
+export async function listen(broker: BrokerAdapter): Promise<Listening> {
+  const waiting: { readonly condition: () => boolean; readonly resolve: () => void }[] = [];
+  const look = () => {
+    for (const waiter of waiting) if (waiter.condition()) waiter.resolve();
+  };
+  const listening: Listening = {
+    connects: 0,
+    disconnects: [],
+    updates: [],
+    until: (condition) =>
+      new Promise((resolve) => {
+        waiting.push({ condition, resolve });
+        look();
+      }),
+    close: async () => (await connection).close(),
+  };
+  const listener: StreamListener = {
+    connected: () => {
+      listening.connects += 1;
+      look();
+    },
+    disconnected: (reason) => {
+      listening.disconnects.push(reason);
+      look();
+    },
+    update: (report, fill) => {
+      listening.updates.push({ report, fill });
+      look();
+    },
+  };
+  const connection = broker.connect(listener);
+  await connection;
+  await listening.until(() => listening.connects > 0);
+  return listening;
+}
+
+/** A report with the contract's fields only: an adapter may tell more. */
+function plain(report: object | null): object {
+  const { sequence: _, replaces: __, replaced_by: ___, ...rest } = report as Record<string, unknown>;
+  return rest;
+}
+
+function fillOnly(fill: FillReport): object {
+  const {
+    cumulative_amount: _,
+    leaves_amount: __,
+    order_status: ___,
+    ...rest
+  } = fill as FillReport & Record<string, unknown>;
+  return rest;
+}
