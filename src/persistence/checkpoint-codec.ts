@@ -1,15 +1,20 @@
 import { constants } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { StateError } from '../model/errors.ts';
+import type { Halt } from '../model/event.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
 import type { Timestamp } from '../model/time.ts';
-import { orderLine, positionLine } from './checkpoint-lines.ts';
+import { assertFits, orderLine, positionLine } from './checkpoint-lines.ts';
 import { parseCheckpointName } from './checkpoint-names.ts';
 import {
+  type CheckpointHead,
   checkpointFormat,
   checkpointFormatVersion,
+  checkpointHeadSchema,
   parseCheckpoint,
   parseSeedCheckpoint,
+  whyTwice,
 } from './checkpoint-schema.ts';
 import { whyNotJson } from './json-check.ts';
 
@@ -22,7 +27,8 @@ export type DecodedCheckpoint =
   | { readonly kind: 'damaged' | 'foreign' | 'newer_format'; readonly why: string };
 
 /**
- * The bytes of a checkpoint file, as docs/internals/file-formats.md specifies them: a pure function of its input.
+ * The bytes of a checkpoint file, as docs/internals/file-formats.md specifies them: a pure function of its input. Positions and
+ * orders are frozen by it, if they were not.
  * @throws StateError CHECKPOINT_INVALID where the snapshot holds what the file could not give back exactly, or
  * CHECKPOINT_TOO_LARGE beyond {@link checkpointBytesMax}
  */
@@ -31,35 +37,18 @@ export function encodeCheckpoint(
   at: { readonly epoch: number; readonly sequence: number; readonly timestamp: Timestamp },
 ): { readonly bytes: Uint8Array; readonly checksum: string } {
   const name = snapshot.strategy_name;
-  const why = whyNotJson(snapshot.strategy_state, 'strategy_state');
-  if (why !== null) {
-    throw new StateError(
-      'CHECKPOINT_INVALID',
-      `state of strategy ${name} cannot be written: ${why}. The earlier checkpoint is unchanged.`,
-      {
-        details: { strategy: name },
-      },
-    );
-  }
+  assertWritable(snapshot, at);
   const cursor = snapshot.broker_cursor;
   const body = joined(name, [
     `{"format": ${quote(checkpointFormat)}, "format_version": ${checkpointFormatVersion},`,
     ` "strategy_name": ${quote(name)}, "timestamp": ${quote(at.timestamp)}, "epoch": ${at.epoch}, "sequence": ${at.sequence},`,
-    ` "strategy_state": ${block('{', stateLines(snapshot), ' }')},`,
-    ` "positions": ${block(
-      '[',
-      snapshot.positions.map((position) => positionLine(position, name)),
-      ' ]',
-    )},`,
-    ` "pending_orders": ${block(
-      '[',
-      snapshot.pending_orders.map((order) => orderLine(order, name)),
-      ' ]',
-    )},`,
-    ` "cash_balance": ${quote(snapshot.cash_balance)}, "currency": ${quote(snapshot.currency)}, "other_cash": ${inline(snapshot.other_cash)},`,
+    ` "strategy_state": {${block(entryLines(snapshot.strategy_state), ' ')}},`,
+    ` "positions": [${block(positionLines(snapshot), ' ')}],`,
+    ` "pending_orders": [${block(orderLines(snapshot), ' ')}],`,
+    ` "cash_balance": ${quote(snapshot.cash_balance)}, "currency": ${quote(snapshot.currency)}, "other_cash": {${entryLines(snapshot.other_cash).join(', ')}},`,
     ` "broker_cursor": {"activity_id": ${quote(cursor.activity_id)}, "at": ${quote(cursor.at)},`,
-    `  "recent_execution_ids": ${block('[', cursor.recent_execution_ids.map(quote), '  ]')}},`,
-    ` "halt": ${snapshot.halt === null ? 'null' : inline(snapshot.halt)},\n`,
+    `  "recent_execution_ids": [${block(cursor.recent_execution_ids.map(quote), '  ')}]},`,
+    ` "halt": ${haltText(snapshot.halt)},\n`,
   ]);
   const covered = Buffer.from(body, 'utf8');
   const checksum = checksumOf(covered);
@@ -106,7 +95,8 @@ function parseKnown(value: Record<string, unknown>, checksum: string | null, cur
   }
   const ours = ['format', 'format_version', 'epoch', 'sequence', 'checksum'].some((key) => Object.hasOwn(value, key));
   if (ours && checksum === null) return damaged('it does not end with a checksum line: cut off, or edited by hand');
-  const tooDeep = whyNotJson(value['strategy_state'], 'strategy_state');
+  const state = value['strategy_state'];
+  const tooDeep = state === undefined ? null : whyNotJson(state, 'strategy_state');
   if (tooDeep !== null) return damaged(tooDeep);
   return ours ? parseCheckpoint(value) : parseSeedCheckpoint(value, currency);
 }
@@ -143,22 +133,41 @@ function quote(text: string | null): string {
 }
 
 /** Entries one to a line, so that a change of one entry is a change of one line. */
-function block(open: string, lines: readonly string[], close: string): string {
-  const end = close.trimStart();
-  return lines.length === 0 ? `${open}${end}` : `${open}\n  ${lines.join(',\n  ')}\n${close}`;
+function block(lines: readonly string[], indent: string): string {
+  return lines.length === 0 ? '' : `\n${indent} ${lines.join(`,\n${indent} `)}\n${indent}`;
 }
 
-function inline(object: object): string {
-  const parts: string[] = [];
-  for (const [key, value] of Object.entries(object)) parts.push(`${quote(key)}: ${JSON.stringify(value)}`);
-  return `{${parts.join(', ')}}`;
-}
-
-function stateLines(snapshot: StrategySnapshot): string[] {
-  const state = snapshot.strategy_state;
-  return Object.keys(state)
+/** In the order of their keys, whatever order they were set in. */
+function entryLines(object: JsonObject): string[] {
+  return Object.keys(object)
     .sort()
-    .map((key) => `${quote(key)}: ${JSON.stringify(state[key])}`);
+    .map((key) => `${quote(key)}: ${JSON.stringify(object[key])}`);
+}
+
+function positionLines({ strategy_name, positions }: StrategySnapshot): string[] {
+  return positions.map((position) => positionLine(position, strategy_name));
+}
+
+function orderLines({ strategy_name, pending_orders }: StrategySnapshot): string[] {
+  return pending_orders.map((order) => orderLine(order, strategy_name));
+}
+
+function haltText(halt: Halt | null): string {
+  if (halt === null) return 'null';
+  return `{"reason": ${quote(halt.reason)}, "source": ${quote(halt.source)}, "at": ${quote(halt.at)}}`;
+}
+
+function assertWritable(snapshot: StrategySnapshot, at: Omit<CheckpointHead, keyof StrategySnapshot>): void {
+  const { strategy_name: name, cash_balance, currency, other_cash, broker_cursor, halt } = snapshot;
+  const head = { strategy_name: name, cash_balance, currency, other_cash, broker_cursor, halt, ...at };
+  assertFits(head, checkpointHeadSchema, () => `the checkpoint of strategy ${name}`);
+  const why = whyNotJson(snapshot.strategy_state, 'strategy_state') ?? whyTwice(snapshot);
+  if (why === null) return;
+  throw new StateError(
+    'CHECKPOINT_INVALID',
+    `the checkpoint of strategy ${name} cannot be written: ${why}. The earlier checkpoint is unchanged.`,
+    { details: { strategy: name } },
+  );
 }
 
 function joined(name: string, lines: readonly string[]): string {

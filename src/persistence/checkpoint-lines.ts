@@ -4,16 +4,24 @@ import { type OrderSnapshot, orderSchema } from '../model/order.ts';
 import { type PositionSnapshot, positionSchema } from '../model/position.ts';
 
 /*
- * One entry of a checkpoint as one line of text: a pure function of the entry, so that a line may be kept beside its frozen
- * entry and used again while the entry is unchanged. Fields have one order, whatever order they were set in.
+ * One entry of a checkpoint as one line of text: a pure function of the entry. Fields have one order, whatever order they were
+ * set in.
+ *
+ * Most entries are the same from one checkpoint to the next, and checking and writing them is most of the work, so the line is
+ * kept beside its entry. That is sound only while the entry cannot change, so whatever is written here is frozen from then on
+ * (entries are flat: nothing below them could change either).
  */
+const lines = new WeakMap<object, string>();
 
 export function positionLine(position: PositionSnapshot, strategy: string): string {
-  return line(position, positionFields, positionSchema, `position ${position.asset} of strategy ${strategy}`);
+  return (
+    lines.get(position) ??
+    line(position, positionFields, positionSchema, () => `position ${position.asset} of ${strategy}`)
+  );
 }
 
 export function orderLine(order: OrderSnapshot, strategy: string): string {
-  return line(order, orderFields, orderSchema, `order ${order.order_id} of strategy ${strategy}`);
+  return lines.get(order) ?? line(order, orderFields, orderSchema, () => `order ${order.order_id} of ${strategy}`);
 }
 
 // Records and not arrays, so that a field added to the type and forgotten here does not compile.
@@ -52,22 +60,31 @@ function line<T extends object>(
   entry: T,
   fields: readonly (keyof T & string)[],
   schema: z.ZodType<T>,
-  what: string,
+  what: () => string,
 ): string {
-  // Checked here as well as where it was set: a file that its own reader would refuse is worse than an error now.
-  const checked = schema.safeParse(entry);
-  if (!checked.success) {
-    const issue = checked.error.issues[0];
-    throw new StateError(
-      'CHECKPOINT_INVALID',
-      `${what} cannot be written: ${issue?.path.join('.') || 'the entry'}: ${issue?.message}. The earlier checkpoint is unchanged.`,
-      { details: { what, path: issue?.path.join('.') ?? '' } },
-    );
-  }
+  assertFits(entry, schema, what);
   const parts: string[] = [];
   for (const field of fields) {
     const value = entry[field];
     if (value !== undefined) parts.push(`"${field}": ${JSON.stringify(value)}`);
   }
-  return `{${parts.join(', ')}}`;
+  const text = `{${parts.join(', ')}}`;
+  lines.set(Object.freeze(entry), text);
+  return text;
+}
+
+/**
+ * What goes into a file is checked here as well as where it was set: a file that its own reader would refuse is worse than an
+ * error now. @throws StateError CHECKPOINT_INVALID
+ */
+export function assertFits<T>(value: T, schema: z.ZodType<T>, what: () => string): void {
+  const checked = schema.safeParse(value);
+  if (checked.success) return;
+  const issue = checked.error.issues[0];
+  const path = issue?.path.map(String).join('.') ?? '';
+  throw new StateError(
+    'CHECKPOINT_INVALID',
+    `${what()} cannot be written: ${path === '' ? '' : `${path}: `}${issue?.message}. The earlier checkpoint is unchanged.`,
+    { details: { what: what(), path } },
+  );
 }

@@ -2,20 +2,33 @@ import { z } from 'zod';
 import { decimalSchema } from '../model/money.ts';
 import { assetSchema, strategyNameSchema } from '../model/names.ts';
 import { finalOrderStatuses, openOrderStatuses, orderTypes } from '../model/order.ts';
-import { emptyCursor, type StateCheckpoint, strategySnapshotShape } from '../model/snapshot.ts';
+import { emptyCursor, type StateCheckpoint, type StrategySnapshot, strategySnapshotShape } from '../model/snapshot.ts';
 import { timestampSchema } from '../model/time.ts';
 import type { DecodedCheckpoint } from './checkpoint-codec.ts';
 
 export const checkpointFormat = 'holdfast-checkpoint';
 export const checkpointFormatVersion = 1;
 
-const checkpointSchema = z.strictObject({
-  format: z.literal(checkpointFormat),
-  format_version: z.literal(checkpointFormatVersion),
-  ...strategySnapshotShape,
+const placeShape = {
   timestamp: timestampSchema,
   epoch: z.int().nonnegative(),
   sequence: z.int().nonnegative(),
+} satisfies z.ZodRawShape;
+
+/** A checkpoint without what grows: its entries are checked one by one. */
+export type CheckpointHead = Omit<StrategySnapshot, 'strategy_state' | 'positions' | 'pending_orders'> &
+  Pick<StateCheckpoint, 'timestamp' | 'epoch' | 'sequence'>;
+const { strategy_state, positions, pending_orders, ...headShape } = strategySnapshotShape;
+export const checkpointHeadSchema: z.ZodType<CheckpointHead> = z.strictObject({ ...headShape, ...placeShape });
+
+const checkpointSchema = z.strictObject({
+  format: z.literal(checkpointFormat),
+  format_version: z.literal(checkpointFormatVersion),
+  ...headShape,
+  strategy_state,
+  positions,
+  pending_orders,
+  ...placeShape,
   checksum: z.string(),
 }) satisfies z.ZodType<StateCheckpoint>;
 
@@ -23,7 +36,7 @@ const checkpointSchema = z.strictObject({
 const seedSchema = z.strictObject({
   strategy_name: strategyNameSchema,
   timestamp: timestampSchema,
-  strategy_state: strategySnapshotShape.strategy_state,
+  strategy_state,
   positions: z.array(
     z.strictObject({
       asset: assetSchema,
@@ -87,11 +100,16 @@ function checked(
   if (Object.hasOwn(Object(raw['other_cash']), '__proto__')) {
     return { kind: 'damaged', why: 'other_cash has a key "__proto__", which is no currency' };
   }
+  const twice = whyTwice(checkpoint);
+  return twice === null ? { kind: 'ok', checkpoint, seed } : { kind: 'damaged', why: twice };
+}
+
+/** Of two entries for one key a reader would keep one, and nobody could say which. Null where there are none. */
+export function whyTwice(snapshot: Pick<StrategySnapshot, 'positions' | 'pending_orders'>): string | null {
   const twice =
-    firstTwice(checkpoint.positions.map((position) => position.asset)) ??
-    firstTwice(checkpoint.pending_orders.map((order) => order.order_id));
-  if (twice !== null) return { kind: 'damaged', why: `it has two entries for ${JSON.stringify(twice)}` };
-  return { kind: 'ok', checkpoint, seed };
+    firstTwice(snapshot.positions.map((position) => position.asset)) ??
+    firstTwice(snapshot.pending_orders.map((order) => order.order_id));
+  return twice === null ? null : `it has two entries for ${JSON.stringify(twice)}`;
 }
 
 function firstTwice(keys: readonly string[]): string | null {

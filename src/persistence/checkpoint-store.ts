@@ -12,7 +12,7 @@ import {
 import { readCheckpointFile } from './checkpoint-reader.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { quarantine } from './quarantine.ts';
-import { writeTemporaryFiles } from './temporary-files.ts';
+import { type TemporaryFile, writeTemporaryFiles } from './temporary-files.ts';
 import { isErrno, withStage } from './write-file.ts';
 
 /*
@@ -72,6 +72,12 @@ interface Place {
   readonly sequence: number;
 }
 
+interface Written extends Place {
+  readonly strategy: string;
+  readonly temporary: string;
+  readonly bytes: number;
+}
+
 export class CheckpointStore {
   readonly #fs: FileSystem;
   readonly #directory: string;
@@ -81,7 +87,7 @@ export class CheckpointStore {
   readonly #notice: (message: string) => void;
   /** Where the newest file of a strategy stands in the order, and which file that was when it was learnt. */
   readonly #newest = new Map<string, { readonly place: Place; readonly stat: FileStat }>();
-  /** Temporary files that could not be removed. */
+  /** Temporary files that exist, or may. */
   readonly #leftovers = new Set<string>();
 
   constructor(fs: FileSystem, directory: string, options: CheckpointStoreOptions) {
@@ -123,38 +129,33 @@ export class CheckpointStore {
   /**
    * Makes the checkpoints of several strategies durable as one batch: all are written and fsynced, then all are renamed, and
    * one fsync of the directory makes the names durable. When it returns, a restore gives these.
-   * @throws StateError WRITE_FAILED and others: earlier state is valid, some newest files may already be the new ones
+   * @param items is drawn from one by one, so that each may be encoded when its turn comes
+   * @throws StateError WRITE_FAILED, CHECKPOINT_NOT_NEWER, CHECKPOINT_NEWER_FORMAT, CHECKPOINT_TOO_LARGE, and what `items` and
+   * the hooks throw: earlier state is valid, the temporary files are gone as far as they can be removed, and some newest files
+   * may already be the new ones
    */
-  writeBatch(items: readonly CheckpointItem[], hooks: BatchHooks): BatchDone {
+  writeBatch(items: Iterable<CheckpointItem>, hooks: BatchHooks): BatchDone {
     this.#removeLeftovers();
-    const temporary = items.map(({ strategy, epoch, sequence, bytes }) => {
-      if (bytes.length > this.#bytesMax) throw tooLarge(strategy, bytes.length, this.#bytesMax);
-      return { path: join(this.#directory, temporaryName(`${strategy}.${epoch}-${sequence}`)), bytes };
-    });
-    const unrenamed = new Set(temporary.map(({ path }) => path));
+    const written: Written[] = [];
     try {
-      for (const item of items) this.#refuseOlder(item);
-      writeTemporaryFiles(this.#fs, temporary, () => hooks.between());
+      writeTemporaryFiles(this.#fs, this.#temporaryFiles(items, written), () => hooks.between());
       hooks.beforeRename();
-      for (const [index, item] of items.entries()) {
+      for (const item of written) {
         this.#keepNewest(item);
-        const from = String(temporary[index]?.path);
         const to = join(this.#directory, newestName(item.strategy));
-        withStage('rename', to, () => this.#fs.rename(from, to));
-        unrenamed.delete(from);
-        this.#newest.delete(item.strategy);
+        withStage('rename', to, () => this.#fs.rename(item.temporary, to));
+        this.#leftovers.delete(item.temporary);
       }
       withStage('directory fsync', this.#directory, () => this.#fs.fsyncDirectory(this.#directory));
     } catch (error) {
-      for (const path of unrenamed) this.#leftovers.add(path);
       this.#removeLeftovers();
       throw error;
     }
-    this.#afterDurable(items);
+    this.#afterDurable(written);
     return {
-      files: items.map(({ strategy }) => newestName(strategy)),
-      bytes: items.reduce((sum, { bytes }) => sum + bytes.length, 0),
-      fsyncs: items.length + 1,
+      files: written.map(({ strategy }) => newestName(strategy)),
+      bytes: written.reduce((sum, { bytes }) => sum + bytes, 0),
+      fsyncs: written.length + 1,
     };
   }
 
@@ -177,20 +178,32 @@ export class CheckpointStore {
     return kept;
   }
 
+  *#temporaryFiles(items: Iterable<CheckpointItem>, written: Written[]): Generator<TemporaryFile> {
+    for (const { strategy, epoch, sequence, bytes } of items) {
+      if (bytes.length > this.#bytesMax) throw tooLarge(strategy, bytes.length, this.#bytesMax);
+      this.#refuseOlder(strategy, { epoch, sequence });
+      const path = join(this.#directory, temporaryName(`${strategy}.${epoch}-${sequence}`));
+      written.push({ strategy, epoch, sequence, temporary: path, bytes: bytes.length });
+      // Until it has its own name it is a leftover: whatever happens, it is removed.
+      this.#leftovers.add(path);
+      yield { path, bytes };
+    }
+  }
+
   /** A sequence that goes back would put older state in the place of newer. */
-  #refuseOlder(item: CheckpointItem): void {
-    const newest = this.#newestPlace(item.strategy);
+  #refuseOlder(strategy: string, item: Place): void {
+    const newest = this.#newestPlace(strategy);
     if (newest === null || compare(item, newest) >= 0) return;
     throw new StateError(
       'CHECKPOINT_NOT_NEWER',
-      `strategy ${item.strategy}: a checkpoint of epoch ${item.epoch}, sequence ${item.sequence} would replace one of epoch ` +
+      `strategy ${strategy}: a checkpoint of epoch ${item.epoch}, sequence ${item.sequence} would replace one of epoch ` +
         `${newest.epoch}, sequence ${newest.sequence}. Nothing was changed.`,
-      { details: { strategy: item.strategy, epoch: item.epoch, sequence: item.sequence } },
+      { details: { strategy, epoch: item.epoch, sequence: item.sequence } },
     );
   }
 
   /** Gives the newest file its second name, under which it stays when the first name goes to its successor. */
-  #keepNewest(item: CheckpointItem): void {
+  #keepNewest(item: Written): void {
     const place = this.#newestPlace(item.strategy);
     // The same restore point written again replaces itself; keeping it would only push out an older one.
     if (place === null || compare(place, item) === 0) return;
@@ -237,7 +250,7 @@ export class CheckpointStore {
   }
 
   /** The save is durable already, so trouble here is only told. */
-  #afterDurable(items: readonly CheckpointItem[]): void {
+  #afterDurable(items: readonly Written[]): void {
     try {
       for (const item of items) {
         const newest = newestName(item.strategy);

@@ -1,5 +1,5 @@
 import type { FileHandle, FileStat, FileSystem } from '../persistence/file-system.ts';
-import { errnoError } from '../persistence/node-file-system.ts';
+import { errnoError, nodeFileSystem } from '../persistence/node-file-system.ts';
 
 /** What a rule can aim at: the calls of the seam, with the two halves of fsyncDirectory apart. */
 export const fileCalls = [
@@ -128,6 +128,11 @@ export function faulty(inner: FileSystem, rules: readonly FaultRule[] = []): Fau
     },
     statfsType: (path: string): number => call('statfsType', path, null, () => inner.statfsType(path)),
   };
+}
+
+/** For the persistence worker, which loads its file system by module and options: node:fs with the rules of `options`. */
+export function createFileSystem(options: { readonly rules?: readonly FaultRule[] } = {}): FaultyFileSystem {
+  return faulty(nodeFileSystem, options.rules);
 }
 
 function matches(rule: FaultRule, call: FileCall, path: string, to: string | null): boolean {
