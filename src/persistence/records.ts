@@ -11,6 +11,7 @@ export type JournalRecord =
    */
   | {
       readonly kind: 'segment';
+      readonly format_version: number;
       readonly epoch: number;
       readonly incarnation: number;
       readonly from: { readonly epoch: number; readonly sequence: number } | null;

@@ -1,0 +1,127 @@
+import { StateError } from '../model/errors.ts';
+import { strategyNamePattern } from '../model/names.ts';
+import { journalFormatVersion } from './journal-format.ts';
+import type { JournalRecord } from './records.ts';
+
+/**
+ * The records of a group's body whose CRC is right. The check is of structure only, because the CRC already tells that these are
+ * the bytes that were written; what it guards against is a file that another program made.
+ * @throws StateError FORMAT_NEWER for a later format, JOURNAL_RECORD_INVALID for anything else that is no record
+ */
+export function decodeRecords(bytes: Buffer, start: number, length: number): JournalRecord[] {
+  const records: JournalRecord[] = [];
+  const end = start + length;
+  let offset = start;
+  while (offset < end) {
+    const feed = bytes.indexOf(0x0a, offset);
+    if (feed < 0 || feed >= end) throw invalid('its last line does not end');
+    records.push(checkRecord(parse(bytes.toString('utf8', offset, feed))));
+    offset = feed + 1;
+  }
+  return records;
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    throw invalid(`a line is not JSON: ${(error as Error).message.slice(0, 200)}`, error);
+  }
+}
+
+function checkRecord(value: unknown): JournalRecord {
+  if (!isObject(value)) throw invalid('a line holds no object');
+  const fault = faults[String(value['kind'])];
+  if (fault === undefined) throw invalid(`unknown kind ${JSON.stringify(value['kind'])?.slice(0, 60)}`);
+  const why = fault(value);
+  if (why !== null) throw invalid(`a ${value['kind']} record: ${why}`);
+  return value as unknown as JournalRecord;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const faults: Readonly<Record<string, (fields: Fields) => string | null>> = {
+  segment(fields) {
+    const version = fields['format_version'];
+    if (isCount(version) && version > journalFormatVersion) throw newer(version);
+    if (version !== journalFormatVersion) return 'format_version is missing';
+    const from = fields['from'];
+    const fromIsRight = from === null || (isObject(from) && isCount(from['epoch']) && isCount(from['sequence']));
+    return fromIsRight && isCount(fields['epoch']) && isCount(fields['base']) ? null : 'from, epoch or base is wrong';
+  },
+  delta(fields) {
+    const { previous, through, strategies, marks } = fields;
+    if (!isCount(previous) || !isCount(through) || previous > through) return 'previous or through is wrong';
+    if (typeof fields['at'] !== 'string' || !Array.isArray(strategies)) return 'at or strategies is wrong';
+    if (marks !== undefined && !isPairs(marks)) return 'marks is wrong';
+    for (const change of strategies as unknown[]) {
+      const why = changeFault(change);
+      if (why !== null) return why;
+    }
+    return null;
+  },
+  ready: (fields) => (isCount(fields['base']) && isCount(fields['strategies']) ? null : 'base or strategies is wrong'),
+  heartbeat: (fields) => (typeof fields['at'] === 'string' ? null : 'at is missing'),
+  checkpointed: (fields) => (Array.isArray(fields['files']) ? null : 'files is missing'),
+};
+
+const pairFields = ['cash', 'state'] as const;
+const textFields = [
+  'positions_removed',
+  'orders_removed',
+  'cash_removed',
+  'state_removed',
+  'recent_execution_ids',
+] as const;
+
+function changeFault(change: unknown): string | null {
+  if (!isObject(change)) return 'a change is no object';
+  const { strategy, positions, orders, events, halt, cursor } = change;
+  if (typeof strategy !== 'string' || !strategyNamePattern.test(strategy)) return 'the name of a strategy is wrong';
+  if (positions !== undefined && !areKeyed(positions, 'asset')) return `positions of ${strategy} are wrong`;
+  if (orders !== undefined && !areKeyed(orders, 'order_id')) return `orders of ${strategy} are wrong`;
+  if (events !== undefined && !areKeyed(events, 'kind')) return `events of ${strategy} are wrong`;
+  if (halt !== undefined && halt !== null && !isObject(halt)) return `halt of ${strategy} is wrong`;
+  if (cursor !== undefined && !isObject(cursor)) return `cursor of ${strategy} is wrong`;
+  for (const field of pairFields)
+    if (change[field] !== undefined && !isPairs(change[field])) return `${field} is wrong`;
+  for (const field of textFields)
+    if (change[field] !== undefined && !areTexts(change[field])) return `${field} is wrong`;
+  return null;
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isPairs(value: unknown): boolean {
+  return Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2 && isText(pair[0]));
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function areKeyed(value: unknown, key: string): boolean {
+  return Array.isArray(value) && value.every((entry) => isObject(entry) && isText(entry[key]));
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function invalid(why: string, cause?: unknown): StateError {
+  return new StateError('JOURNAL_RECORD_INVALID', why, { cause });
+}
+
+function newer(version: number): StateError {
+  return new StateError(
+    'FORMAT_NEWER',
+    `it has format_version ${version}; this release reads up to ${journalFormatVersion}: start the release that wrote it`,
+    { details: { format_version: version } },
+  );
+}

@@ -1,0 +1,57 @@
+import { CheckpointCorrupted } from '../model/errors.ts';
+import type { JournalChain } from './journal-chain.ts';
+import { journalDamages } from './journal-damage.ts';
+import type { Generation } from './restore-plan.ts';
+
+/** All that was found, for telling why it is not enough. */
+export interface Evidence {
+  readonly chain: JournalChain;
+  readonly generations: readonly Generation[];
+}
+
+/** The error of a directory that cannot be restored truly: names each file that is not what it should be, and why. */
+export function unrestorable(
+  code: 'CHECKPOINT_CORRUPTED' | 'JOURNAL_DAMAGED' | 'JOURNAL_MISSING',
+  headline: string,
+  { chain, generations }: Evidence,
+): CheckpointCorrupted {
+  const facts = [...checkpointFacts(generations), ...journalFacts(chain)];
+  return new CheckpointCorrupted(
+    code,
+    `the state cannot be restored truly: ${headline}. ${facts.slice(0, factsMax).join('; ')}` +
+      `${facts.length > factsMax ? `; and ${facts.length - factsMax} more` : ''}. Nothing was changed. Put back the missing or damaged ` +
+      'files from a copy, or, to accept the loss, move the whole state directory away and start from what the broker has.',
+    {
+      details: {
+        files: facts.length,
+        reached_epoch: chain.run?.epoch ?? null,
+        reached_sequence: chain.run?.last ?? null,
+      },
+    },
+  );
+}
+
+const factsMax = 40;
+
+function checkpointFacts(generations: readonly Generation[]): string[] {
+  return generations.map(({ file, kind, why, epoch, sequence }) => {
+    if (kind === 'seed') return `${file}: valid, in the seed's format`;
+    return kind === 'ok' ? `${file}: valid, epoch ${epoch}, sequence ${sequence}` : `${file}: ${kind}: ${why}`;
+  });
+}
+
+function journalFacts(chain: JournalChain): string[] {
+  const facts = journalDamages(chain)
+    .filter(({ role }) => role !== 'superseded')
+    .map(
+      ({ file, damage, role }) => `${file}: ${role} at byte ${damage.offset} (${damage.bytes} bytes): ${damage.why}`,
+    );
+  for (const { toIndex, reached, found } of chain.gaps) {
+    facts.push(
+      `${chain.segments[toIndex]?.file}: goes on from sequence ${found}, and the records before it end at ${reached}`,
+    );
+  }
+  if (chain.run === null) facts.push('the journal holds no whole record');
+  else facts.push(`the journal's last connected records are of sequences ${chain.run.first} to ${chain.run.last}`);
+  return facts;
+}
