@@ -113,6 +113,8 @@ export interface PersistenceControl {
    * worker to worker. `port` is transferred, and closed by the receiver.
    */
   sendSnapshot(sequence: number, port: MessagePort): Promise<Answer<{ readonly sequence: number }>>;
+  /** The newest checkpoint file of the strategy that is durable, verified, as its JSON text; null where there is none. */
+  readCheckpoint(strategy: string): Promise<Answer<string | null>>;
   status(): Promise<Answer<PersistenceStatus>>;
   /** Once the data lane reached `sequence`: journal durable, a final checkpoint of all where asked, files closed. */
   close(request: { readonly sequence: number; readonly checkpoint: boolean }): Promise<Answer<CheckpointDone | null>>;
@@ -120,6 +122,8 @@ export interface PersistenceControl {
 
 export interface Opened {
   readonly recovery: Recovery;
+  /** The highest epoch found anywhere, also in what was not used: begin() refuses an epoch that is not above it. */
+  readonly maxEpoch: number;
   readonly strategies: readonly string[];
   /** The first commit of this epoch is this plus one: above every sequence found anywhere. */
   readonly base: number;

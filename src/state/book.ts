@@ -67,11 +67,14 @@ export class Book implements StrategyState {
   /** True when a rollback put an order back, so that the map no longer runs in the order of creation. */
   #ordersOutOfOrder = false;
   #dirty: DirtyEntries | null = null;
+  #hasHistory: boolean;
+  #changedAt = 0;
 
   constructor(name: string, host: BookHost, restored: StrategySnapshot | null) {
     this.name = name;
     this.#host = host;
     this.isNew = restored === null;
+    this.#hasHistory = restored !== null;
     if (restored !== null) this.#load(restored);
   }
 
@@ -241,6 +244,16 @@ export class Book implements StrategyState {
     );
   }
 
+  /** True where the restore found the book, or anything was ever committed to it. */
+  get hasHistory(): boolean {
+    return this.#hasHistory;
+  }
+
+  /** The sequence of the last commit that changed it; 0 before the first. */
+  get changedAt(): number {
+    return this.#changedAt;
+  }
+
   /** Takes back one of its own staged changes; only the undo log calls it, newest change first. */
   undo(change: StagedChange): void {
     switch (change.part) {
@@ -272,9 +285,14 @@ export class Book implements StrategyState {
   }
 
   /** Makes one of its staged changes part of what the next post carries. */
-  commit(change: StagedChange): void {
+  commit(change: StagedChange, sequence: number): void {
+    this.#changedAt = sequence;
+    if (change.part !== 'registration') this.#hasHistory = true;
     this.#dirty ??= new DirtyEntries();
     this.#dirty.mark(change);
+    if (change.part === 'order' && this.#orders.get(change.key)?.rank !== change.previous?.rank) {
+      if (change.previous !== undefined) this.#dirty.ordersRemoved.add(change.key);
+    }
     if (change.part === 'event' && this.#executions.size > recentExecutionsMax) {
       const [oldest] = this.#executions;
       if (oldest !== undefined) this.#executions.delete(oldest);
@@ -292,7 +310,9 @@ export class Book implements StrategyState {
     if (positions.removed.length > 0) delta.positions_removed = positions.removed;
     const orders = split(dirty.orders, (id) => committed.value('order', id, this.#orders.get(id)));
     if (orders.set.length > 0) delta.orders = ranked(orders.set.map(([, order]) => order));
-    if (orders.removed.length > 0) delta.orders_removed = orders.removed;
+    // A mirror removes first, so that an order which was removed and came again stands where it came again.
+    const removed = new Set([...orders.removed, ...dirty.ordersRemoved]);
+    if (removed.size > 0) delta.orders_removed = [...removed];
     const cash = split(dirty.cash, (currency) => committed.value('cash', currency, this.#cash.get(currency)));
     if (cash.set.length > 0) delta.cash = cash.set;
     const state = split(dirty.state, (key) => committed.value('state', key, this.#state.get(key)));

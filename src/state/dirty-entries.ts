@@ -5,6 +5,8 @@ import type { StagedChange } from './undo-log.ts';
 export class DirtyEntries {
   readonly positions: Set<string> = new Set();
   readonly orders: Set<string> = new Set();
+  /** Orders that were removed, whether or not they came again: they have lost their place. */
+  readonly ordersRemoved: Set<string> = new Set();
   readonly cash: Set<string> = new Set();
   readonly state: Set<string> = new Set();
   readonly events: StateEvent[] = [];

@@ -1,5 +1,6 @@
 import type { SnapshotDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
+import type { StateEvent } from '../model/event.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { assertStrategyName, UNASSIGNED } from '../model/names.ts';
 import type { PositionSnapshot } from '../model/position.ts';
@@ -130,7 +131,7 @@ export class HostBooks {
     this.#log.drain((book, change) => {
       if (change.part === 'event') this.#dirtyEvents += 1;
       if (change.part === 'position') this.#onPositionCommitted?.(change.previous, book.position(change.key));
-      book.commit(change);
+      book.commit(change, this.#sequence);
       this.#dirty.add(book);
     });
     return this.#sequence;
@@ -190,6 +191,33 @@ export class HostBooks {
       },
       sinceMs,
       events,
+    };
+  }
+
+  /**
+   * Everything that every strategy has at the last commit, as one step from `from`, with the events of the posts given and those
+   * that no post took. Its cost is the size of the state: for a worker that has lost what it had.
+   */
+  takeWhole(from: number, posts: readonly Post[]): Post {
+    const sinceMs = posts[0]?.sinceMs ?? this.#dirtySinceMs ?? this.#clock.monotonicMs();
+    const events = new Map<string, StateEvent[]>();
+    for (const { delta } of [...posts, this.takePost()].filter((post) => post !== null)) {
+      for (const { strategy, events: some = [] } of delta.strategies) {
+        events.set(strategy, [...(events.get(strategy) ?? []), ...some]);
+      }
+    }
+    this.#sequence = Math.max(this.#sequence, from);
+    this.#advance();
+    this.#posted = this.#sequence;
+    this.#dirtySinceMs = null;
+    const strategies = this.strategies().map((name) => {
+      const some = events.get(name) ?? [];
+      return { ...this.register(name).wholeDelta(), ...(some.length > 0 && { events: some }) };
+    });
+    return {
+      delta: { previous: from, through: this.#sequence, at: this.#at(), strategies },
+      sinceMs,
+      events: strategies.reduce((count, { events: some }) => count + (some?.length ?? 0), 0),
     };
   }
 

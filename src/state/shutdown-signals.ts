@@ -1,0 +1,51 @@
+import { writeSync } from 'node:fs';
+
+export interface ShutdownOptions {
+  /** After this long the process ends itself by SIGKILL. Default 15,000. */
+  readonly deadlineMs?: number;
+  /** Default SIGINT and SIGTERM. */
+  readonly signals?: readonly NodeJS.Signals[];
+}
+
+/**
+ * On the first of the signals calls `stop`, once. When it resolves the process exits with 0, when it rejects with 1 and the reason on
+ * stderr. When the deadline passes first, or a second signal comes, the reason is written and the process ends itself by SIGKILL
+ * (137): behind a thread that is stuck in a system call process.exit() never returns. Returns what takes the handlers away again.
+ */
+export function onShutdownSignals(
+  stop: (signal: NodeJS.Signals) => Promise<void>,
+  options: ShutdownOptions = {},
+): () => void {
+  const { deadlineMs = 15_000, signals = ['SIGINT', 'SIGTERM'] } = options;
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) die(`a second ${signal} came before the state was closed`);
+    stopping = true;
+    const timer = setTimeout(() => die(`the state was not closed within ${deadlineMs} ms of ${signal}`), deadlineMs);
+    stop(signal).then(
+      () => {
+        clearTimeout(timer);
+        process.exit(0);
+      },
+      (error: unknown) => {
+        say(`stopping after ${signal} failed: ${error instanceof Error ? error.message : String(error)}`);
+        // The exit can hang behind a stuck thread, so the deadline stays.
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+}
+
+function die(reason: string): never {
+  say(`${reason}; what was acknowledged is durable, the process ends itself by SIGKILL`);
+  process.kill(process.pid, 'SIGKILL');
+  throw new Error(reason);
+}
+
+function say(reason: string): void {
+  writeSync(2, `holdfast: ${reason}\n`);
+}

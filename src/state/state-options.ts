@@ -1,0 +1,123 @@
+import { isAbsolute, resolve } from 'node:path';
+import { ConfigError } from '../model/errors.ts';
+import { type Decimal, decimal } from '../model/money.ts';
+import { currencyPattern } from '../model/names.ts';
+import { type Clock, systemClock } from '../model/time.ts';
+import { defaultStateDirectory } from '../persistence/state-directory.ts';
+import { type Logger, stderrLogger } from './logger.ts';
+
+export interface StateManagerOptions {
+  /** Default: HOLDFAST_STATE_DIR, else ~/.holdfast/state. */
+  readonly directory?: string;
+  /** The host's name in status and messages. Default "holdfast". */
+  readonly host?: string;
+  /** Base currency: that of `cash_balance`. Default "USD". */
+  readonly currency?: string;
+  /** A checkpoint of everything that changed, this often. Default 60,000; 0 turns it off. */
+  readonly checkpointIntervalMs?: number;
+  /** A checkpoint as soon as so much changed since the last one; what is absent does not count. */
+  readonly significantChange?: {
+    readonly commits?: number;
+    /** Bytes that the persistence worker wrote since, looked at about once a second. Default 64 MiB; 0 turns it off. */
+    readonly journalBytes?: number;
+    /** Sum over the changes of positions of |change of amount| × price, whatever the currency. A decimal string. */
+    readonly notional?: string;
+  };
+  /** Checkpoint generations of a strategy that are kept: 2 to 100, default 3. */
+  readonly generations?: number;
+  /** Default one hour. */
+  readonly staleAfterMs?: number;
+  readonly lag?: {
+    /** While so many deltas are unacknowledged, entries wait and conflate. Default 256. */
+    readonly unacknowledgedDeltasMax?: number;
+    /** The same by the number of entries and events in them. Default 65,536. */
+    readonly unacknowledgedEntriesMax?: number;
+    /** While so many events are not durable, `acceptsIntents` is false. Default 16,384. */
+    readonly eventsMax?: number;
+    /** `lagging` is emitted when the oldest commit that is not durable is this old. Default 1,000. */
+    readonly lagMsMax?: number;
+  };
+  /** When the oldest commit that is not durable is this old, `acceptsIntents` is false until it is. Default 30,000. */
+  readonly stallLimitMs?: number;
+  /** How many times in a minute a worker that ended is replaced. Default 5. */
+  readonly restartsMax?: number;
+  /** The wait before the first of them; it doubles from one to the next. Default 100. */
+  readonly restartBackoffMs?: number;
+  /** How long an exit handler waits until what was committed is durable. Default 2,000; 0 turns it off. */
+  readonly lastWordsMs?: number;
+  /** True: also on a network or memory file system, which cannot keep the promises. */
+  readonly force?: boolean;
+  /** For tests of faults: a module that exports createFileSystem(options), for the worker in place of node:fs. */
+  readonly fileSystem?: { readonly module: string; readonly options?: unknown };
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface StateSettings {
+  readonly directory: string;
+  readonly host: string;
+  readonly currency: string;
+  readonly checkpointIntervalMs: number;
+  readonly significantCommits: number;
+  readonly significantBytes: number;
+  readonly significantNotional: Decimal | null;
+  readonly generations: number;
+  readonly staleAfterMs: number;
+  readonly unacknowledgedDeltasMax: number;
+  readonly unacknowledgedEntriesMax: number;
+  readonly eventsMax: number;
+  readonly lagMsMax: number;
+  readonly stallLimitMs: number;
+  readonly restartsMax: number;
+  readonly restartBackoffMs: number;
+  readonly lastWordsMs: number;
+  readonly force: boolean;
+  readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** @throws ConfigError STATE_OPTIONS_INVALID naming the option */
+export function stateSettings(options: StateManagerOptions): StateSettings {
+  const { significantChange: significant = {}, lag = {} } = options;
+  const currency = options.currency ?? 'USD';
+  if (!currencyPattern.test(currency)) throw invalid('currency', 'a currency such as "USD"', currency);
+  const directory = options.directory ?? defaultStateDirectory(process.env);
+  return {
+    directory: isAbsolute(directory) ? directory : resolve(directory),
+    host: options.host ?? 'holdfast',
+    currency,
+    checkpointIntervalMs: whole('checkpointIntervalMs', options.checkpointIntervalMs ?? 60_000, 0, 86_400_000),
+    significantCommits: whole('significantChange.commits', significant.commits ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    significantBytes: whole('significantChange.journalBytes', significant.journalBytes ?? 64 * 2 ** 20, 0, 2 ** 50),
+    significantNotional:
+      significant.notional === undefined ? null : decimal(significant.notional, 'significantChange.notional'),
+    generations: whole('generations', options.generations ?? 3, 2, 100),
+    staleAfterMs: whole('staleAfterMs', options.staleAfterMs ?? 3_600_000, 0, Number.MAX_SAFE_INTEGER),
+    unacknowledgedDeltasMax: whole('lag.unacknowledgedDeltasMax', lag.unacknowledgedDeltasMax ?? 256, 1, 1_000_000),
+    unacknowledgedEntriesMax: whole('lag.unacknowledgedEntriesMax', lag.unacknowledgedEntriesMax ?? 65_536, 1, 2 ** 30),
+    eventsMax: whole('lag.eventsMax', lag.eventsMax ?? 16_384, 1, 2 ** 30),
+    lagMsMax: whole('lag.lagMsMax', lag.lagMsMax ?? 1_000, 1, 3_600_000),
+    stallLimitMs: whole('stallLimitMs', options.stallLimitMs ?? 30_000, 1, 86_400_000),
+    restartsMax: whole('restartsMax', options.restartsMax ?? 5, 0, 1_000_000),
+    restartBackoffMs: whole('restartBackoffMs', options.restartBackoffMs ?? 100, 0, 60_000),
+    lastWordsMs: whole('lastWordsMs', options.lastWordsMs ?? 2_000, 0, 600_000),
+    force: options.force ?? false,
+    fileSystem: options.fileSystem ?? null,
+    logger: options.logger ?? stderrLogger(),
+    clock: options.clock ?? systemClock,
+  };
+}
+
+function whole(option: string, value: number, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+  throw invalid(option, `a whole number from ${min} to ${max}`, value);
+}
+
+function invalid(option: string, expected: string, got: unknown): ConfigError {
+  return new ConfigError(
+    'STATE_OPTIONS_INVALID',
+    `StateManager option ${option}: expected ${expected}, got ${JSON.stringify(got) ?? String(got)}`,
+    { details: { path: option } },
+  );
+}
