@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { StateError } from '../model/errors.ts';
 import { type DecodedCheckpoint, decodeCheckpoint } from './checkpoint-codec.ts';
 import { parseCheckpointName } from './checkpoint-names.ts';
+import { errnoName, errnoText, isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { readBounded } from './read-file.ts';
-import { isErrno, withStage } from './write-file.ts';
+import { withStage } from './write-file.ts';
 
 export type ReadCheckpoint =
   | { readonly kind: 'read'; readonly decoded: DecodedCheckpoint; readonly stat: FileStat | null }
@@ -37,13 +38,14 @@ export function readCheckpointFile(
   } catch (error) {
     const cause = error instanceof StateError ? error.cause : null;
     if (isErrno(cause, 'ENOENT')) return { kind: 'gone' };
-    if (isErrno(cause) && unreadable.has(cause.code)) return damaged(`it cannot be read: ${cause.message}`);
+    if (isErrno(cause) && unreadable.has(errnoName(cause))) return damaged(`it cannot be read: ${errnoText(cause)}`);
     throw error;
   }
 }
 
-/** Errors that are about this file, so that an older generation may well be readable: a bad sector, or no regular file. */
-const unreadable: ReadonlySet<string> = new Set(['EIO', 'ELOOP', 'EISDIR', 'EINVAL', 'ENXIO']);
+/** Errors that are about this file, so that an older generation may well be readable: a bad sector, damage that the file
+ * system noticed, or no regular file. */
+const unreadable: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ELOOP', 'EISDIR', 'EINVAL', 'ENXIO']);
 
 const kinds = {
   directory: 'a directory',

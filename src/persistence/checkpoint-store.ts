@@ -10,10 +10,11 @@ import {
   temporaryName,
 } from './checkpoint-names.ts';
 import { readCheckpointFile } from './checkpoint-reader.ts';
+import { isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { quarantine } from './quarantine.ts';
 import { type TemporaryFile, writeTemporaryFiles } from './temporary-files.ts';
-import { isErrno, withStage } from './write-file.ts';
+import { withStage } from './write-file.ts';
 
 /*
  * Checkpoint files of all strategies, in one directory. Who writes holds the directory's lock; anybody may list and read.

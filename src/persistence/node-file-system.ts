@@ -1,6 +1,8 @@
 import fs from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
+import { errnoError } from './errno.ts';
 import type { FileHandle, FileStat, FileSystem } from './file-system.ts';
+
+export { errnoError } from './errno.ts';
 
 const windows = process.platform === 'win32';
 const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = fs.constants;
@@ -47,17 +49,6 @@ export const nodeFileSystem: FileSystem = {
   // Some platforms tell the type as a signed 32-bit number.
   statfsType: (path) => fs.statfsSync(path).type >>> 0,
 };
-
-/** What node:fs throws for `code`, for those who must throw the like: with code, errno, syscall and path. */
-export function errnoError(code: string, syscall: string, path: string): NodeJS.ErrnoException {
-  const [errno, text] = errnoOf(code);
-  return Object.assign(new Error(`${code}: ${text}, ${syscall} '${path}'`), { code, errno, syscall, path });
-}
-
-function errnoOf(code: string): readonly [errno: number, text: string] {
-  for (const [errno, [name, text]] of getSystemErrorMap()) if (name === code) return [errno, text];
-  throw new RangeError(`${JSON.stringify(code)} is no error code of this platform`);
-}
 
 /** Errors of calls on a descriptor don't say which file it was. */
 function named<T>(path: string, call: () => T): T {

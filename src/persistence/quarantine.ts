@@ -1,7 +1,8 @@
 import { basename, dirname, join } from 'node:path';
+import { isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { quarantineDirectory } from './state-directory.ts';
-import { isErrno, withStage, writeFully } from './write-file.ts';
+import { withStage, writeFully } from './write-file.ts';
 
 /**
  * Moves `file` (relative to the state directory) to quarantine/ and returns its new relative name. What is in quarantine/ already

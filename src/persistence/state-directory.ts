@@ -1,9 +1,10 @@
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { StateError } from '../model/errors.ts';
+import { isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { whyUnsafeFileSystem } from './file-system-kind.ts';
-import { isErrno, withStage } from './write-file.ts';
+import { withStage } from './write-file.ts';
 
 /** Where journal segments are, below the state directory. */
 export const journalDirectory = 'journal';

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Timestamp, timestampSchema } from '../model/time.ts';
 import { temporaryName } from './checkpoint-names.ts';
+import { isErrno } from './errno.ts';
 import type { FileSystem } from './file-system.ts';
 import { readBounded } from './read-file.ts';
-import { isErrno, withStage, writeFully } from './write-file.ts';
+import { withStage, writeFully } from './write-file.ts';
 
 /*
  * Two small files for people and for other processes, for information only: nothing that must be true depends on them. They

@@ -1,6 +1,9 @@
 import { StateError } from '../model/errors.ts';
+import { errnoName, errnoText, isErrno } from './errno.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 import type { Stage } from './protocol.ts';
+
+export { isErrno } from './errno.ts';
 
 /**
  * Writes all of `bytes` at `position`, in as many calls as it takes. When it returns, the operating system has every byte
@@ -36,19 +39,14 @@ export function withStage<T>(stage: Stage, path: string, call: () => T): T {
     // One call of the seam opens and fsyncs a directory; which of the two failed is known from the system call.
     const truly = stage === 'directory fsync' && error.syscall === 'open' ? 'directory open' : stage;
     const reading = stage === 'read';
+    const errno = errnoName(error);
     throw new StateError(
       reading ? 'READ_FAILED' : 'WRITE_FAILED',
-      `could not ${verbs[truly] ?? truly} ${path}: ${error.message}. ` +
-        `${reading ? 'Nothing was changed' : 'The earlier state is unchanged'}; ${advice[error.code] ?? 'look at the disk and the system log'}.`,
-      { cause: error, details: { stage: truly, errno: error.code, path }, retryable: true },
+      `could not ${verbs[truly] ?? truly} ${path}: ${errnoText(error)}. ` +
+        `${reading ? 'Nothing was changed' : 'The earlier state is unchanged'}; ${advice[errno] ?? 'look at the disk and the system log'}.`,
+      { cause: error, details: { stage: truly, errno, path }, retryable: true },
     );
   }
-}
-
-/** True for what file calls throw: an Error with the `code` of an errno. */
-export function isErrno(error: unknown, code?: string): error is NodeJS.ErrnoException & { readonly code: string } {
-  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return false;
-  return code === undefined ? typeof error.code === 'string' : error.code === code;
 }
 
 const verbs: Partial<Record<Stage, string>> = {
@@ -65,5 +63,6 @@ const advice: Readonly<Record<string, string>> = {
   EACCES: 'give this user the right to it (owner and mode of the directory)',
   EPERM: 'give this user the right to it (owner and mode of the directory)',
   EMFILE: 'raise the limit of open files of this process (ulimit -n)',
+  EUCLEAN: 'the file system found itself damaged: look at the system log and check it',
   ENFILE: 'the machine has run out of open files: see what holds them',
 };

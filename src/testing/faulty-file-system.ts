@@ -1,5 +1,6 @@
+import { errnoError } from '../persistence/errno.ts';
 import type { FileHandle, FileStat, FileSystem } from '../persistence/file-system.ts';
-import { errnoError, nodeFileSystem } from '../persistence/node-file-system.ts';
+import { nodeFileSystem } from '../persistence/node-file-system.ts';
 
 /** What a rule can aim at: the calls of the seam, with the two halves of fsyncDirectory apart. */
 export const fileCalls = [
