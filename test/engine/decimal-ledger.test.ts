@@ -4,6 +4,7 @@ import { DecimalLedger, type LedgerBook } from '../../src/engine/decimal-ledger.
 import { type InstrumentSettings, Instruments } from '../../src/engine/instrument.ts';
 import type { Fill } from '../../src/model/fill.ts';
 import { type PositionSnapshot, positionSchema } from '../../src/model/position.ts';
+import { memoryHostState } from '../support/memory-host-state.ts';
 
 /** A book that keeps copies, as the real one does, and can be written out and read back. */
 class MapBook implements LedgerBook {
@@ -273,6 +274,44 @@ describe('restored positions', () => {
     fill('AAPL', '1', '200');
     book.positions.set('AAPL', first);
     expect(fill('AAPL', '1', '100')).toMatchObject({ amount: '2', total_cost: '200' });
+  });
+});
+
+describe('on a real host', () => {
+  const buy: Fill = {
+    execution_id: 'e1',
+    order_id: 'o',
+    broker_order_id: null,
+    asset: 'AAPL',
+    amount: '3',
+    price: '33.33',
+    fee: '0.01',
+    at: '2025-10-02T14:30:00.000000Z',
+  };
+
+  test('a rollback takes a fill back, and a restore goes on from the last commit', () => {
+    const host = memoryHostState();
+    const ledger = new DecimalLedger(new Instruments(host.currency));
+    const book = host.register('s');
+    book.setCash('1000');
+    ledger.applyFill(book, buy);
+    host.commit();
+    ledger.applyFill(book, { ...buy, amount: '-1' });
+    host.rollback();
+    expect(ledger.applyFill(book, { ...buy, amount: '-3', price: '40' })).toMatchObject({ realized_pnl: '20.01' });
+    host.rollback();
+
+    const restored = memoryHostState({ restored: host.snapshot().strategies });
+    const again = restored.register('s');
+    const other = new DecimalLedger(new Instruments(restored.currency));
+    other.instruments.restore(again.positions());
+    expect(other.applyFill(again, { ...buy, amount: '-3', price: '40' })).toMatchObject({
+      sid: 1,
+      amount: '0',
+      realized_pnl: '20.01',
+      fees: '0.02',
+    });
+    expect(again.cash()).toBe('1019.99');
   });
 });
 
