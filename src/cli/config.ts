@@ -64,7 +64,13 @@ export type FeedConfig =
       readonly tapes: readonly { readonly path: string; readonly asset?: string | undefined }[];
       readonly speed: number;
     }
-  | { readonly kind: 'stream'; readonly url: string; readonly key_env: string; readonly secret_env: string }
+  | {
+      readonly kind: 'stream';
+      readonly url: string;
+      readonly key_id_env: string;
+      readonly secret_key_env: string;
+      readonly keys_file?: string | undefined;
+    }
   | ({ readonly kind: 'module' } & ModuleSpec);
 
 const moduleShape = {
@@ -92,8 +98,9 @@ const feedSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('stream'),
     url: z.url({ protocol: /^https?$/ }).describe('base URL of a paper broker: its market stream'),
-    key_env: z.string().default('APCA_API_KEY_ID'),
-    secret_env: z.string().default('APCA_API_SECRET_KEY'),
+    key_id_env: z.string().default('APCA_API_KEY_ID'),
+    secret_key_env: z.string().default('APCA_API_SECRET_KEY'),
+    keys_file: z.string().min(1).optional(),
   }),
   z.strictObject({ kind: z.literal('module'), ...moduleShape }),
 ]);

@@ -65,9 +65,12 @@ command('reconcile <config>', "fetches the broker's side and prints the plan: a 
 
 command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST and the trade_updates stream)')
   .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', wholeNumber, 0)
-  .option('--tape <file>', 'market data that fills orders (repeatable)', collect, [])
+  .option('--tape <file>', 'market data that fills orders; ASSET=FILE names what bars are of (repeatable)', collect, [])
+  .option('--from <time>', 'leave out what is before, such as 2014-01-01')
+  .option('--to <time>', 'end the tape after it')
   .option('--speed <x>', 'times real time; 0 as fast as possible', positiveOrZero, 1)
   .option('--cash <amount>', 'cash at the start, such as 100000 or 100000:USDT (repeatable)', collect, [])
+  .option('--seed <n>', 'makes ids follow from it; random otherwise', wholeNumber)
   .option('--paused', 'wait for POST /paper/play before the tape starts')
   .addHelpText(
     'after',

@@ -1,5 +1,5 @@
 import { Decimal, type DecimalString, decimal, decimalString } from '../../model/money.ts';
-import { type Timestamp, micros } from '../../model/time.ts';
+import { micros, type Timestamp } from '../../model/time.ts';
 import { tapeFeed } from '../tape-feed.ts';
 import type { DemoTape } from './tapes.ts';
 

@@ -20,7 +20,10 @@ export function demoTapes(given: string | undefined): readonly DemoTape[] {
   if (given !== undefined) {
     const path = resolve(given);
     if (existsSync(path)) return [{ path }];
-    throw new ConfigError('DEMO_TAPE_MISSING', `--tape ${path}: no such file; give a CSV or gzipped CSV of trades or bars`);
+    throw new ConfigError(
+      'DEMO_TAPE_MISSING',
+      `--tape ${path}: no such file; give a CSV or gzipped CSV of trades or bars`,
+    );
   }
   return bundled.map(({ package: name, file, asset }) => ({ path: join(packageDirectory(name), file), asset }));
 }
