@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import type { SegmentInfo } from '../../src/persistence/journal-writer.ts';
+import { ServiceRetention } from '../../src/persistence/service-retention.ts';
+
+/** Closed segments that end at these sequences, 100 bytes each, and an open one. */
+function retention(options: {
+  readonly lasts: readonly number[];
+  readonly coverage: Readonly<Record<string, readonly number[]>>;
+  readonly journalBytesMax?: number;
+}): { readonly retention: ServiceRetention; readonly trimmed: number[] } {
+  const trimmed: number[] = [];
+  const segments: SegmentInfo[] = [...options.lasts, 9999].map((last, index) => ({
+    file: `journal/${index}`,
+    segment: index,
+    epoch: 1,
+    first: 0,
+    last,
+    bytes: 100,
+  }));
+  return {
+    trimmed,
+    retention: new ServiceRetention({
+      journal: {
+        segments: () => segments,
+        trim: (covered) => {
+          trimmed.push(covered);
+          return [];
+        },
+      },
+      strategies: () => ['a', 'b'],
+      journalBytesMax: options.journalBytesMax ?? 100,
+      generations: 3,
+      coverage: new Map(Object.entries(options.coverage)),
+    }),
+  };
+}
+
+describe('retention', () => {
+  it('trims through what two generations of every strategy hold', () => {
+    const { retention: kept, trimmed } = retention({ lasts: [10], coverage: { a: [40, 30], b: [25] } });
+    kept.trim();
+    kept.add([{ strategy: 'b', sequence: 50 }]);
+    kept.trim();
+    kept.add([
+      { strategy: 'a', sequence: 60 },
+      { strategy: 'b', sequence: 61 },
+    ]);
+    kept.trim();
+    expect(trimmed).toEqual([-1, 25, 40]);
+  });
+
+  it('counts a checkpoint that was written again at the same sequence once', () => {
+    const { retention: kept, trimmed } = retention({ lasts: [10], coverage: { a: [40, 30], b: [40, 30] } });
+    kept.add([{ strategy: 'a', sequence: 40 }]);
+    kept.trim();
+    expect(trimmed).toEqual([30]);
+  });
+
+  it('names nobody while the journal is within its bound', () => {
+    const { retention: kept } = retention({ lasts: [10, 20], coverage: {}, journalBytesMax: 300 });
+    expect(kept.holdingBack()).toEqual([]);
+  });
+
+  it('names those without whom the oldest segments beyond the bound cannot go', () => {
+    const { retention: kept } = retention({
+      lasts: [10, 20, 30],
+      coverage: { a: [35, 20], b: [35, 15] },
+      journalBytesMax: 200,
+    });
+    // Two of four segments have to go, the second ends at 20.
+    expect(kept.holdingBack()).toEqual(['b']);
+    kept.add([{ strategy: 'b', sequence: 40 }]);
+    expect(kept.holdingBack()).toEqual([]);
+  });
+
+  it('names nobody for the open segment alone, whatever the bound', () => {
+    const { retention: kept } = retention({ lasts: [], coverage: {}, journalBytesMax: 0 });
+    expect(kept.holdingBack()).toEqual([]);
+  });
+});
