@@ -95,7 +95,8 @@ function averagePrice(holding: Holding): Decimal {
   return totalCost(holding.position).div(holding.amount);
 }
 
-function compareCash(books: LocalBooks, broker: BrokerEvidence, options: CompareOptions): Discrepancy[] {
+/** Differences of cash, of books that have the executions already. */
+export function compareCash(books: LocalBooks, broker: BrokerEvidence, options: CompareOptions): Discrepancy[] {
   const local = accountCash(books);
   const ignored = new Set(options.ignoreCurrencies ?? []);
   const currencies = new Set([...local.keys(), ...Object.keys(broker.account.cash)]);

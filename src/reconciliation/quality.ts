@@ -4,7 +4,7 @@ import { isFinal, type OrderStatus } from '../model/order.ts';
 import type { OrderReport } from '../model/report.ts';
 import { micros } from '../model/time.ts';
 import { type AccountPosition, accountCash, accountPositions } from './books.ts';
-import { compare } from './compare.ts';
+import { compare, compareCash } from './compare.ts';
 import { withFills } from './fills.ts';
 import type { CompareOptions } from './options.ts';
 import { matchOrders } from './order-match.ts';
@@ -28,7 +28,8 @@ export interface AssessOptions extends CompareOptions {
  * 1. have the same activities before and after it, else it moved while it was read;
  * 2. not name a position or an order twice, as overlapping pages do;
  * 3. not lack every position or all cash that the books have, unless its own equity says so;
- * 4. not lack a position that its own open orders or its own equity count on;
+ * 4. not lack a position that its own open orders or its own equity count on, or that nothing confirms: without a usable equity the
+ *    cash must have changed, since whoever closed it was paid;
  * 5. not have an order filled further than the executions that it lists, or less far than what is booked, while that is recent.
  * And a second read must be the newer one, of the same account, and show the same differences: not the same figures, because
  * executions in between are known and counted, and an account that trades would never be read twice alike.
@@ -61,7 +62,7 @@ function flaw(read: BrokerEvidence, local: LocalBooks, options: AssessOptions): 
     movement(read) ??
     repetition(read) ??
     emptiness(books, read, options) ??
-    omission(books, read) ??
+    omission(books, read, options) ??
     executionLag(books, read, options)
   );
 }
@@ -98,7 +99,7 @@ function emptiness(books: LocalBooks, read: BrokerEvidence, options: AssessOptio
   return `${what}, and the account has an equity of ${equity} beside cash of ${decimalString(cash)}: the list is incomplete`;
 }
 
-function omission(books: LocalBooks, read: BrokerEvidence): string | null {
+function omission(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {
   const listed = new Set(read.positions.map(({ asset }) => asset));
   const omitted = [...accountPositions(books).values()].filter(
     ({ asset, amount }) => !amount.isZero() && !listed.has(asset),
@@ -116,8 +117,11 @@ function omission(books: LocalBooks, read: BrokerEvidence): string | null {
   const closing = read.orders.find(
     (order) => isOpen(order.status) && omitted.some((position) => closes(order, position)),
   );
-  if (closing === undefined) return null;
-  return `the broker lists no position in ${closing.asset}, but has an open order (${closing.broker_order_id}) that would close one: the list is incomplete, or the order is left over and must be canceled at the broker`;
+  if (closing !== undefined) {
+    return `the broker lists no position in ${closing.asset}, but has an open order (${closing.broker_order_id}) that would close one: the list is incomplete, or the order is left over and must be canceled at the broker`;
+  }
+  if (gap !== null || compareCash(books, read, options).length > 0) return null;
+  return `the broker lists no position in ${names.slice(0, 5).join(', ')}, its cash shows no trade that closed it, and its equity cannot confirm it`;
 }
 
 function executionLag(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {

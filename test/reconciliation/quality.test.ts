@@ -72,13 +72,20 @@ describe('a single read', () => {
 
   it('must not omit a symbol that its own open orders would close, unless equity counts it as gone', () => {
     const closing = report('x', { asset: 'MSFT', amount: '-5', status: 'open' });
-    const omits = { positions: [position('AAPL', '10')], orders: [closing], equity: null };
+    const omits = { positions: [position('AAPL', '10')], orders: [closing], equity: null, cash: { USD: '1500' } };
     expect(why(good(omits))).toContain('open order (b-x) that would close one');
-    expect(why(good({ ...omits, equity: '2000' }))).toBeNull();
+    expect(why(good({ ...omits, equity: '2500' }))).toBeNull();
     expect(why(good({ ...omits, orders: [{ ...closing, amount: '5' }] }))).toBeNull();
     expect(why(good({ ...omits, orders: [{ ...closing, status: 'canceled' }] }))).toBeNull();
     const priceless = books(book('a', { positions: [held('AAPL', '10'), held('MSFT', '5', '100', null)] }));
-    expect(why(good({ ...omits, equity: '2000' }), null, priceless)).toContain('would close one');
+    expect(why(good({ ...omits, equity: '2500' }), null, priceless)).toContain('would close one');
+  });
+
+  it('must not omit a symbol that nothing confirms as closed', () => {
+    const omits = { positions: [position('AAPL', '10')], equity: null };
+    expect(why(good(omits))).toContain('its cash shows no trade that closed it');
+    expect(why(good({ ...omits, cash: { USD: '1500' } }))).toBeNull();
+    expect(why(good({ ...omits, equity: '2000' }))).toBeNull();
   });
 
   it('must list the executions that its orders tell of, while they are recent', () => {
