@@ -118,7 +118,7 @@ export class PersistenceService implements PersistenceControl {
       });
       const swept = store.sweep();
       if (swept.length > 0) {
-        const message = `removed ${swept.length} temporary files that an earlier run left unfinished`;
+        const message = `temporary files that an earlier run left unfinished were removed: ${swept.length}`;
         this.#lane.post({ kind: 'notice', level: 'info', message });
       }
       const restored = restore(this.#fs, directory, {
