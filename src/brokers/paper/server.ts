@@ -49,6 +49,8 @@ export interface PaperServer {
   /** Such as "http://127.0.0.1:8080". */
   readonly url: string;
   status(): TapeStatus;
+  /** How many follow the market now. */
+  followers(): number;
   /** Ends the tape, sockets and requests under way. */
   close(): Promise<void>;
 }
@@ -70,8 +72,16 @@ export async function startPaperServer(options: PaperServerOptions): Promise<Pap
     speed,
     paused: options.paused ?? false,
     play(events) {
-      for (const event of events) exchange.onMarket(event);
-      market.tell(events);
+      let moved = 0;
+      try {
+        for (const event of events) {
+          exchange.onMarket(event);
+          moved += 1;
+        }
+      } finally {
+        // Followers see what moved the exchange, also when the next event is one that it cannot take.
+        market.tell(moved === events.length ? events : events.slice(0, moved));
+      }
     },
     congested: () => market.congested(),
     ended: (error) => market.end(error?.message ?? null),
@@ -117,6 +127,7 @@ export async function startPaperServer(options: PaperServerOptions): Promise<Pap
     port,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     status: () => player.status(),
+    followers: () => market.followers,
     async close() {
       await player.stop();
       for (const socket of sockets.clients) socket.terminate();

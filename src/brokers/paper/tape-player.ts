@@ -91,7 +91,7 @@ export class TapePlayer {
     try {
       let batch: MarketEvent[] = [];
       for (;;) {
-        const coming = events.next();
+        const coming = events.next().catch((error: unknown) => this.#brokenOff(error));
         // What is due does not wait for a tape that has nothing more to give at the moment.
         let next = await Promise.race([coming, nextTurn(null)]);
         if (next === null) {
@@ -111,7 +111,7 @@ export class TapePlayer {
       }
       await this.#emit(batch);
     } catch (error) {
-      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#brokenOff(error);
     }
     if (this.#stopping.signal.aborted) {
       // Not awaited: a tape that never gives its next event does not end either.
@@ -120,6 +120,12 @@ export class TapePlayer {
     }
     this.#ended = true;
     this.#options.ended(this.#error);
+  }
+
+  /** A tape that cannot be read on ends here; what it gave before is played. */
+  #brokenOff(error: unknown): IteratorReturnResult<undefined> {
+    this.#error = error instanceof Error ? error : new Error(String(error));
+    return { done: true, value: undefined };
   }
 
   /** Waits until the event is due and nothing is paused, or everything stops. */
