@@ -114,8 +114,12 @@ class HeldLock implements StateLock {
 
   release(): void {
     if (held.get(this.#home) !== this) return;
-    // While the lock is still held, so that it is never a successor's file that goes.
-    fs.rmSync(join(this.#home, 'holder.json'), { force: true });
+    try {
+      // While the lock is still held, so that it is never a successor's file that goes.
+      fs.rmSync(join(this.#home, 'holder.json'), { force: true });
+    } catch {
+      // It is for information only, and the next holder replaces it; the lock must go all the same.
+    }
     this.#database.close();
     held.delete(this.#home);
   }
