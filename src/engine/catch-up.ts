@@ -1,6 +1,9 @@
+import type { After } from '../actor/timers.ts';
 import type { ActivityCursor, BrokerAdapter, FillPage } from '../brokers/adapter.ts';
 import type { OrderReport } from '../model/report.ts';
+import { Backoff, pause } from './backoff.ts';
 import type { OrderManager } from './order-manager.ts';
+import type { TradingCore } from './trading-core.ts';
 
 /** What the broker told about the time in which nobody listened. */
 export interface CaughtUp {
@@ -55,4 +58,89 @@ async function readOwners(
     if (report !== null) found.push(report);
   }
   return found;
+}
+
+/** How many executions are booked in one commit. */
+const commitFillsMax = 200;
+
+/** Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches. */
+export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): number {
+  core.transact(() => {
+    for (const report of reports) core.orders.report(report);
+  });
+  let booked = 0;
+  for (let from = 0; from < page.fills.length; from += commitFillsMax) {
+    const fills = page.fills.slice(from, from + commitFillsMax);
+    const last = fills.at(-1);
+    core.transact(() => {
+      for (const fill of fills) if (core.orders.fill(fill)) booked += 1;
+      // A long page must not forget its first execution ids before the cursor is past them.
+      if (last?.activity_id != null) core.moveCursor({ activity_id: last.activity_id, at: last.at });
+    });
+  }
+  core.transact(() => core.moveCursor(page.cursor));
+  return booked;
+}
+
+export interface CatchUpOptions {
+  readonly core: TradingCore;
+  readonly broker: BrokerAdapter;
+  readonly after: After;
+  readonly random?: () => number;
+  readonly signal: AbortSignal;
+  /** Runs `work` after the events that wait; resolves when it has run. */
+  readonly inTurn: (work: () => void) => Promise<void>;
+  readonly failed: (error: unknown, attempt: number) => void;
+}
+
+/**
+ * Catching up while the engine runs: one read at a time, tried again with backoff until it succeeds, and as long as reports tell of
+ * executions that are not booked. Asking while one runs makes for one more after it.
+ */
+export class CatchUp {
+  readonly #options: CatchUpOptions;
+  #running: Promise<void> | null = null;
+  #again = false;
+
+  constructor(options: CatchUpOptions) {
+    this.#options = options;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
+  request(): void {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+      if (this.#again && !this.#options.signal.aborted) this.request();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { core, broker, after, random, signal, inTurn } = this.#options;
+    const backoff = new Backoff(random === undefined ? {} : { random });
+    let failures = 0;
+    while (this.#again && !signal.aborted) {
+      this.#again = false;
+      try {
+        const missed = await readMissed(broker, core.orders, core.books.unassigned.cursor());
+        failures = 0;
+        await inTurn(() => bookMissed(core, missed));
+        if (core.orders.behind) await this.#wait(backoff.nextMs());
+      } catch (error) {
+        failures += 1;
+        this.#options.failed(error, failures);
+        await pause(after, backoff.nextMs(error), signal);
+        this.#again = true;
+      }
+    }
+  }
+
+  /** Executions may be listed a moment later than they are told. */
+  async #wait(ms: number): Promise<void> {
+    await pause(this.#options.after, ms, this.#options.signal);
+    if (this.#options.core.orders.behind) this.#again = true;
+  }
 }

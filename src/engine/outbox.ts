@@ -33,7 +33,7 @@ interface Intent {
  * 1. An intent leaves only when the sequence that recorded it is durable, and intents leave in the order in which they were
  *    committed. Nothing is ever sent twice.
  * 2. What has not left can be withdrawn, and then certainly never left.
- * 3. A cancel or a replacement of an order that the broker has not shown yet waits until it has.
+ * 3. A replacement of an order that the broker has not shown yet waits until it has.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -41,7 +41,6 @@ export class Outbox {
   readonly #inFlight = new Set<string>();
   /** Replacements past the gate, by the order that they wait for. */
   readonly #parked = new Map<string, Intent>();
-  readonly #cancelWhenLive = new Set<string>();
   readonly #canceling = new Set<string>();
   #idle: (() => void)[] = [];
 
@@ -100,17 +99,8 @@ export class Outbox {
       .filter((orderId) => this.withdraw(orderId));
   }
 
-  /** Asks the broker to cancel: now where it has shown the order, else as soon as it has. */
-  cancel(order: OrderSnapshot): void {
-    if (!isLive(order.status)) this.#cancelWhenLive.add(order.order_id);
-    else this.#sendCancel(order);
-  }
-
-  /** An order changed by evidence: what waited for it can leave, or never will. */
-  changed(order: OrderSnapshot | undefined, orderId: string): void {
-    const live = order !== undefined && isLive(order.status);
-    if (order !== undefined && !live) return;
-    if (this.#cancelWhenLive.delete(orderId) && order !== undefined) this.#sendCancel(order);
+  /** An order lives now, or is final: the replacement that waited for it can leave, or never will. */
+  targetChanged(orderId: string): void {
     const parked = this.#parked.get(orderId);
     if (parked === undefined) return;
     this.#parked.delete(orderId);
@@ -151,7 +141,8 @@ export class Outbox {
     );
   }
 
-  #sendCancel(order: OrderSnapshot): void {
+  /** Asks the broker to cancel an order that it has shown. One request at a time. */
+  cancel(order: OrderSnapshot): void {
     const orderId = order.order_id;
     if (this.#canceling.has(orderId)) return;
     this.#canceling.add(orderId);

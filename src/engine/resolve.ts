@@ -47,8 +47,9 @@ export async function lookUp(request: LookUp): Promise<Verdict> {
     if (signal.aborted) return { kind: 'aborted', error: failure };
     try {
       const report = await broker.fetchOrder(orderId);
-      if (report !== null) return { kind: 'found', report };
-      if (settled) negative += 1;
+      // A broker that shows the order and does not know its status has given no evidence either way.
+      if (report !== null && report.status !== 'unknown') return { kind: 'found', report };
+      if (report === null && settled) negative += 1;
       failure = null;
     } catch (error) {
       failure = error;

@@ -27,16 +27,13 @@ export interface HostListener extends ContextHost {
 export class StrategyHost {
   readonly strategy: Strategy;
   readonly book: StrategyState;
-  /** False where the book was restored, or had another life in this process. */
-  readonly isNew: boolean;
   readonly #context: HandlerContext;
   readonly #listener: HostListener;
   #status: 'waiting' | 'running' | 'stopped' = 'waiting';
 
-  constructor(strategy: Strategy, book: StrategyState, isNew: boolean, listener: HostListener) {
+  constructor(strategy: Strategy, book: StrategyState, listener: HostListener) {
     this.strategy = strategy;
     this.book = book;
-    this.isNew = isNew;
     this.#listener = listener;
     this.#context = new HandlerContext(book, listener);
   }
@@ -54,9 +51,10 @@ export class StrategyHost {
     return this.#status === 'waiting';
   }
 
-  start(): void {
+  /** @param restored whether it was started before, in this process or another */
+  start(restored: boolean): void {
     if (this.#status !== 'waiting') return;
-    const succeeded = this.#run(null, () => this.strategy.onStart?.(this.#context, !this.isNew));
+    const succeeded = this.#run(null, () => this.strategy.onStart?.(this.#context, restored));
     if (succeeded && this.isWaiting) this.#status = 'running';
   }
 

@@ -1,0 +1,88 @@
+import type { StateEvent } from '../model/event.ts';
+import type { JsonValue } from '../model/json.ts';
+import { decimal } from '../model/money.ts';
+import type { PlanAction, ReconciliationPlan, ReconciliationReport } from '../reconciliation/types.ts';
+import type { StrategyState } from '../state/host-state.ts';
+import type { TradingCore } from './trading-core.ts';
+
+export interface Applied {
+  /** Executions that the report brought and that were not booked. */
+  readonly booked: number;
+  readonly applied: number;
+  /** Actions whose subject has moved since they were computed. */
+  readonly dropped: number;
+}
+
+/**
+ * Applies what a reconciliation found, inside a transaction: first the executions that it read and that are not booked, then each
+ * action whose `before` is what the book has now (all of an asset or none), then the cursor. What is dropped shows again in the next
+ * run.
+ */
+export function applyReport(core: TradingCore, report: ReconciliationReport): Applied {
+  const { plan } = report;
+  let booked = 0;
+  for (const fill of report.broker?.fills ?? []) if (core.orders.fill(fill)) booked += 1;
+
+  const fitting = new Set(plan.actions.filter((action) => fits(core, action)));
+  const movedAssets = new Set(
+    plan.actions.flatMap((action) => (action.kind === 'set_position' && !fitting.has(action) ? [action.asset] : [])),
+  );
+  let applied = 0;
+  for (const action of plan.actions) {
+    if (!fitting.has(action) || (action.kind === 'set_position' && movedAssets.has(action.asset))) continue;
+    const book = core.books.register(action.strategy);
+    apply(core, book, action, plan);
+    book.addEvent(planAction(report.report_id, action, core.now()));
+    applied += 1;
+  }
+  if (report.outcome !== 'inconclusive' && report.broker !== null) core.moveCursor(plan.cursor);
+  return { booked, applied, dropped: plan.actions.length - applied };
+}
+
+function fits(core: TradingCore, action: PlanAction): boolean {
+  const book = core.books.get(action.strategy);
+  switch (action.kind) {
+    case 'set_position':
+      return decimal(book?.position(action.asset)?.amount ?? '0').eq(action.before);
+    case 'set_cash':
+      return decimal(book?.cash(action.currency) ?? '0').eq(action.before);
+    case 'set_order': {
+      const order = book?.order(action.order_id);
+      return order?.status === action.before.status && order.filled_amount === action.before.filled_amount;
+    }
+    case 'adopt_order':
+      return core.orders.orderIdOf(action.report.order_id, action.report.broker_order_id) === undefined;
+  }
+}
+
+function apply(core: TradingCore, book: StrategyState, action: PlanAction, plan: ReconciliationPlan): void {
+  switch (action.kind) {
+    case 'set_position':
+      core.ledger.adjustPosition(book, action.asset, action.after, action.cost_basis, {
+        ...(action.currency === null ? {} : { currency: action.currency }),
+      });
+      core.adjustments.cover({ asset: action.asset }, plan.cursor.at);
+      return;
+    case 'set_cash':
+      core.ledger.adjustCash(book, action.after, action.currency);
+      core.adjustments.cover({ currency: action.currency }, plan.cursor.at);
+      return;
+    case 'set_order': {
+      const order = book.order(action.order_id);
+      if (order === undefined) return;
+      const told = action.report?.filled_amount ?? order.filled_amount;
+      core.orders.overrule(book, order, action.report, action.reason);
+      if (decimal(told).eq(order.filled_amount)) return;
+      // The broker counts executions that nobody has listed: its position and cash, which the books now equal, hold them.
+      core.adjustments.cover({ asset: order.asset }, plan.cursor.at);
+      core.adjustments.cover({ currency: core.ledger.instruments.get(order.asset).currency }, plan.cursor.at);
+      return;
+    }
+    case 'adopt_order':
+      core.orders.adopt(action.report, book);
+  }
+}
+
+function planAction(reportId: string, action: PlanAction, at: string): StateEvent {
+  return { kind: 'plan_action', report_id: reportId, action: action as unknown as JsonValue, at };
+}
