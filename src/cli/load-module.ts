@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { Strategy, StrategyFactory } from '../engine/strategy.ts';
-import { StrategyError } from '../model/errors.ts';
-import type { StrategyConfig } from './config.ts';
+import { ConfigError, StrategyError } from '../model/errors.ts';
+import type { ModuleSpec, StrategyConfig } from './config.ts';
 import * as breakout from './strategies/breakout.ts';
 import * as ladder from './strategies/ladder.ts';
 import * as meanReversion from './strategies/mean-reversion.ts';
@@ -16,19 +16,15 @@ const builtIn: Readonly<Record<string, { createStrategy: StrategyFactory }>> = {
 /**
  * Makes a strategy from its module: a built-in name, a package, a path relative to `base`, or a file URL, exporting
  * `createStrategy`.
- * @throws StrategyError STRATEGY_MODULE_NOT_FOUND, STRATEGY_MODULE_INVALID or STRATEGY_FAILED (its factory threw)
+ * @throws ConfigError MODULE_NOT_FOUND, MODULE_INVALID; StrategyError STRATEGY_FAILED where its factory threw
  */
 export async function loadStrategy(config: StrategyConfig, base: string): Promise<Strategy> {
-  const module = builtIn[config.module] ?? (await importModule(config, base));
-  if (typeof module.createStrategy !== 'function') {
-    throw new StrategyError(
-      'STRATEGY_MODULE_INVALID',
-      `strategy ${config.name}: module ${config.module} exports no function "createStrategy"; export one that returns a Strategy`,
-    );
-  }
+  const create =
+    builtIn[config.module]?.createStrategy ??
+    (await loadModule<Strategy | Promise<Strategy>>(`strategy ${config.name}`, 'createStrategy', config, base));
   let made: Strategy;
   try {
-    made = await module.createStrategy({ name: config.name, options: config.options });
+    made = await create({ name: config.name, options: config.options });
   } catch (cause) {
     throw new StrategyError(
       'STRATEGY_FAILED',
@@ -60,9 +56,26 @@ function bound(strategy: Strategy): Strategy {
   return own as unknown as Strategy;
 }
 
-async function importModule(config: StrategyConfig, base: string): Promise<{ createStrategy?: StrategyFactory }> {
+/**
+ * A function that a user's module exports. The module is a package, a path relative to `base`, or a file URL.
+ * @throws ConfigError MODULE_NOT_FOUND, or MODULE_INVALID where it does not export the function
+ */
+export async function loadModule<Made>(
+  what: string,
+  name: string,
+  spec: ModuleSpec,
+  base: string,
+): Promise<(options: Readonly<Record<string, unknown>>) => Made> {
+  const module = await importModule(what, spec.module, base);
+  const found = module[name];
+  if (typeof found === 'function') return found as (options: Readonly<Record<string, unknown>>) => Made;
+  throw new ConfigError('MODULE_INVALID', `${what}: module ${spec.module} exports no function "${name}"; export one`, {
+    details: { module: spec.module },
+  });
+}
+
+async function importModule(what: string, specifier: string, base: string): Promise<Record<string, unknown>> {
   try {
-    const specifier = config.module;
     const isPath = specifier.startsWith('.') || specifier.startsWith('/');
     const url = specifier.startsWith('file:')
       ? specifier
@@ -71,10 +84,10 @@ async function importModule(config: StrategyConfig, base: string): Promise<{ cre
         : pathToFileURL(createRequire(base).resolve(specifier)).href;
     return await import(url);
   } catch (cause) {
-    throw new StrategyError(
-      'STRATEGY_MODULE_NOT_FOUND',
-      `strategy ${config.name}: module ${JSON.stringify(config.module)} cannot be loaded (from ${base}): ${(cause as Error).message}. Built in: ${Object.keys(builtIn).join(', ')}`,
-      { cause },
+    throw new ConfigError(
+      'MODULE_NOT_FOUND',
+      `${what}: module ${JSON.stringify(specifier)} cannot be loaded (from ${base}): ${(cause as Error).message}. Give a package, a path, or a built-in strategy: ${Object.keys(builtIn).join(', ')}`,
+      { cause, details: { module: specifier } },
     );
   }
 }
