@@ -98,8 +98,11 @@ export class DeltaChannel {
   /** Speaks to a worker that has everything up to `restored`, and posts again whatever is kept beyond it. */
   attach(port: MessagePort, incarnation: number, restored: number): void {
     this.#listen(port, incarnation);
-    this.#acknowledge(restored);
+    this.#learn(restored);
+    this.#forget(this.#durable);
     for (const { post } of this.#unacknowledged) this.#post(post.delta);
+    // Last, because who hears of it may send more (D2).
+    this.#announce();
   }
 
   /** Speaks to a worker that has something else, and begins with a post that replaces it. Everything kept was taken back before. */
@@ -174,6 +177,10 @@ export class DeltaChannel {
   #acknowledge(sequence: number): void {
     this.#learn(sequence);
     this.#forget(this.#durable);
+    this.#announce();
+  }
+
+  #announce(): void {
     if (this.#durable <= this.#announced) return;
     this.#announced = this.#durable;
     this.#hooks.acknowledged(this.#durable);

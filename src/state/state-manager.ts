@@ -54,6 +54,7 @@ export class StateManager implements HostState, CheckpointCalls {
   readonly #checkpointed = new Map<string, number>();
   #postScheduled = false;
   #checkpointRequested = false;
+  #lastBatch = '';
   #bytesWritten: number | null = null;
   #bytesAskedAtMs = 0;
   #recovery: Recovery = nothingRecovered;
@@ -314,9 +315,14 @@ export class StateManager implements HostState, CheckpointCalls {
   async #checkpoint(reason: CheckpointReason, strategies: readonly string[] | null): Promise<CheckpointDone> {
     const sequence = this.#postAll();
     if (strategies === null) this.#schedule.began(sequence, this.#settings.clock.monotonicMs());
-    const done = await this.#session.ask('checkpoint', { sequence, strategies, reason });
-    for (const each of done.strategies) this.#checkpointed.set(each.strategy, each.sequence);
-    return done;
+    try {
+      const done = await this.#session.ask('checkpoint', { sequence, strategies, reason });
+      this.#wrote(done);
+      return done;
+    } catch (error) {
+      this.#checkpointFailed(error as Error);
+      throw error;
+    }
   }
 
   async #readCheckpoint(strategy: string): Promise<StateCheckpoint> {
@@ -335,12 +341,11 @@ export class StateManager implements HostState, CheckpointCalls {
     const reason = this.#schedule.due(this.sequence, this.#books.hasNewMarks, this.#bytesWritten, nowMs);
     if (reason === null) return;
     this.#checkpointRequested = true;
-    this.#checkpoint(reason, null)
-      // The worker says checkpoint_failed on the data lane, and the next one is due in its time.
-      .catch((error: Error) => this.#notice('warn', `a checkpoint (${reason}) was not written: ${error.message}`))
-      .finally(() => {
-        this.#checkpointRequested = false;
-      });
+    // Both ways it has been told by then; where it failed the next one is due in its time.
+    const ended = (): void => {
+      this.#checkpointRequested = false;
+    };
+    this.#checkpoint(reason, null).then(ended, ended);
   }
 
   #acknowledged(sequence: number): void {
@@ -357,8 +362,12 @@ export class StateManager implements HostState, CheckpointCalls {
   }
 
   #wrote(done: CheckpointDone): void {
+    const { sequence, durationMs, bytes } = done;
+    // Requests that the worker answered with one batch have the same answer, which is told once.
+    const batch = `${sequence} ${bytes} ${durationMs}`;
+    if (batch === this.#lastBatch) return;
+    this.#lastBatch = batch;
     for (const each of done.strategies) this.#checkpointed.set(each.strategy, each.sequence);
-    const { sequence, durationMs } = done;
     this.#emitter.emit('checkpointed', { sequence, strategies: done.strategies.length, durationMs });
   }
 
@@ -467,7 +476,10 @@ export class StateManager implements HostState, CheckpointCalls {
   async #finish(checkpoint: boolean): Promise<void> {
     let failure: Error | null = this.#failure;
     try {
-      if (failure === null) await this.#session.ask('close', { sequence: this.#postAll(), checkpoint });
+      if (failure === null) {
+        const done = await this.#session.ask('close', { sequence: this.#postAll(), checkpoint });
+        if (done !== null) this.#wrote(done);
+      }
     } catch (error) {
       failure = error as Error;
     }

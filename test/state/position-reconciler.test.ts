@@ -142,16 +142,25 @@ describe('PositionReconciler', () => {
     expect((await reconciler.reconcile(request)).sequence).toBe(7);
   });
 
-  it('closed, ends the run under way and those that wait, and takes no more', async () => {
-    const reconciler = make({ positions: 'hang' });
-    const runs = [reconciler.reconcile(request), reconciler.reconcile(request)];
-    const settled = Promise.allSettled(runs);
-    await reconciler.close();
-    const results = (await settled).map((result) => (result.status === 'rejected' ? result.reason.code : 'report'));
-    expect(results).toEqual(['RECONCILER_CLOSED', 'RECONCILER_CLOSED']);
-    await expect(reconciler.reconcile(request)).rejects.toMatchObject({ code: 'RECONCILER_CLOSED' });
-    await reconciler.close();
-  });
+  it.each(['the snapshot', 'the broker'])(
+    'closed while it waits for %s, ends that run and those in line',
+    async (stage) => {
+      const asked = Promise.withResolvers<void>();
+      const requestSnapshot: PositionReconcilerOptions['requestSnapshot'] = async (sequence, port) => {
+        // The run goes on to its task before anything that is queued after this.
+        setImmediate(asked.resolve);
+        return stage === 'the snapshot' ? new Promise(() => {}) : answering(sequence, port);
+      };
+      const reconciler = make({ positions: 'hang' }, { requestSnapshot });
+      const settled = Promise.allSettled([reconciler.reconcile(request), reconciler.reconcile(request)]);
+      await asked.promise;
+      await reconciler.close();
+      const results = (await settled).map((result) => (result.status === 'rejected' ? result.reason.code : 'report'));
+      expect(results).toEqual(['RECONCILER_CLOSED', 'RECONCILER_CLOSED']);
+      await expect(reconciler.reconcile(request)).rejects.toMatchObject({ code: 'RECONCILER_CLOSED' });
+      await reconciler.close();
+    },
+  );
 
   it('refuses options that make no sense', () => {
     expect(() => make({}, { poolSize: 3 as 2 })).toThrow('poolSize: expected 1 or 2');

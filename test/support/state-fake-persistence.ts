@@ -218,8 +218,8 @@ export class FakeWorker implements PersistenceThread, PersistenceControl {
       return { strategy, sequence: mirror.sequence, file };
     });
     this.#disk.checkpoints.push({ reason: request.reason, strategies: request.strategies });
-    const done = { reason: request.reason, sequence: mirror.sequence, strategies, bytes: 1, durationMs: 1 };
-    this.reply({ kind: 'checkpointed', checkpoint: done });
+    const durationMs = this.#disk.checkpoints.length;
+    const done = { reason: request.reason, sequence: mirror.sequence, strategies, bytes: 1, durationMs };
     return { ok: true, value: done };
   }
 
