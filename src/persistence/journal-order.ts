@@ -27,7 +27,8 @@ export function orderSegments(
       const bytes = readSegment(fs, directory, file, headerBytesMax);
       if (bytes === null) return null;
       const header = parseHeader(bytes, 0)?.header;
-      segment = header?.group === 1 && header.epoch === name.epoch ? header.segment : before + 0.5;
+      const isOwn = header?.group === 1 && header.epoch === name.epoch && header.first === name.first;
+      segment = isOwn ? header.segment : before + 0.5;
     }
     segments.push({ file, name, segment });
     before = Math.floor(segment);

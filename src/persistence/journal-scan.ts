@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { StateError } from '../model/errors.ts';
+import { isErrno } from './errno.ts';
 import type { FileSystem } from './file-system.ts';
 import {
   type GroupHeader,
@@ -11,7 +12,7 @@ import {
   parseSegmentName,
   type SegmentName,
 } from './journal-format.ts';
-import { isErrno, withStage } from './write-file.ts';
+import { withStage } from './write-file.ts';
 
 /** A group whose CRC is right: where its header and its body begin. */
 export interface ScannedGroup {

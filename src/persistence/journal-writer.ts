@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { SnapshotDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
+import { isErrno } from './errno.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 import {
   encodeGroup,
@@ -14,7 +15,7 @@ import {
 import { deletable } from './journal-retention.ts';
 import type { Stage } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
-import { isErrno, withStage, writeFully } from './write-file.ts';
+import { withStage, writeFully } from './write-file.ts';
 
 export interface SegmentInfo {
   /** Relative to the state directory. */

@@ -1,10 +1,11 @@
 import { basename, join } from 'node:path';
 import { StateError } from '../model/errors.ts';
+import { isErrno } from './errno.ts';
 import type { FileSystem } from './file-system.ts';
 import type { JournalDamage } from './journal-damage.ts';
 import { readSegment } from './journal-scan.ts';
 import { quarantineDirectory } from './state-directory.ts';
-import { isErrno, withStage, writeFully } from './write-file.ts';
+import { withStage, writeFully } from './write-file.ts';
 
 /**
  * Keeps damaged parts of the journal in quarantine/ before retention can delete them: of a torn end the bytes, of a damaged

@@ -59,6 +59,8 @@ export class RestoreTrace {
     if (through < reached || (through === reached && previous < through)) return;
     for (const { strategy, whole } of record.strategies) {
       const use = this.#uses.get(strategy);
+      // Where its whole state comes later in the journal, what it was before does not count.
+      const restatedAt = this.#evidence.chain.run?.wholes.get(strategy)?.sequence ?? -1;
       if (whole === true) {
         this.#apart.delete(strategy);
         const covered = use !== undefined && use.source === 'checkpoint' && through <= use.sequence;
@@ -71,10 +73,11 @@ export class RestoreTrace {
           sequence: through,
           records: 0,
         });
-      } else if (use === undefined || this.#apart.has(strategy)) {
-        throw this.#missing(strategy, `${file} changes it at sequence ${through}`);
-      } else if (through > use.sequence) {
-        use.records += 1;
+      } else if (through > restatedAt) {
+        if (use === undefined || this.#apart.has(strategy)) {
+          throw this.#missing(strategy, `${file} changes it at sequence ${through}`);
+        }
+        if (through > use.sequence) use.records += 1;
       }
     }
   }

@@ -4,10 +4,10 @@ import type { StrategySnapshot } from '../../src/model/snapshot.ts';
 import { timestamp } from '../../src/model/time.ts';
 import { encodeCheckpoint } from '../../src/persistence/checkpoint-codec.ts';
 import { generationName, newestName } from '../../src/persistence/checkpoint-names.ts';
+import { errnoError } from '../../src/persistence/errno.ts';
 import type { FileHandle, FileSystem } from '../../src/persistence/file-system.ts';
 import { JournalWriter } from '../../src/persistence/journal-writer.ts';
 import { Mirror } from '../../src/persistence/mirror.ts';
-import { errnoError } from '../../src/persistence/node-file-system.ts';
 import type { JournalRecord } from '../../src/persistence/records.ts';
 import { type Restored, type RestoreOptions, restore } from '../../src/persistence/restore.ts';
 
@@ -26,6 +26,9 @@ export class MemoryFiles implements FileSystem {
   /** Called before each call; what it throws is what the call throws. */
   before: (call: string, path: string) => void = () => {};
   calls: string[] = [];
+  /** What fsync and fdatasync made durable: lengths by inode, and names. */
+  readonly #synced = new Map<number, number>();
+  readonly #named = new Set<string>();
   #fds = new Map<number, { bytes: Buffer; inode: number }>();
   #next = 1;
 
@@ -39,6 +42,16 @@ export class MemoryFiles implements FileSystem {
     for (const path of this.directories) copy.directories.add(path);
     copy.#next = this.#next;
     return copy;
+  }
+
+  /** Takes up to `cut` bytes that were not synced from every segment, and the whole segment where its name was not. */
+  lose(cut: number): void {
+    for (const [path, file] of this.files) {
+      if (!path.endsWith('.journal')) continue;
+      const kept = Math.max(this.#synced.get(file.inode) ?? 0, file.bytes.length - cut);
+      if (kept < file.bytes.length) file.bytes = file.bytes.subarray(0, kept);
+      if (!this.#named.has(path) && cut % 2 === 1) this.files.delete(path);
+    }
   }
 
   put(file: string, bytes: Uint8Array): void {
@@ -98,12 +111,14 @@ export class MemoryFiles implements FileSystem {
 
   fsync(handle: FileHandle): void {
     this.#called('fsync', handle.path);
-    this.#opened(handle);
+    const file = this.#opened(handle);
+    this.#synced.set(file.inode, file.bytes.length);
   }
 
   fdatasync(handle: FileHandle): void {
     this.#called('fdatasync', handle.path);
-    this.#opened(handle);
+    const file = this.#opened(handle);
+    this.#synced.set(file.inode, file.bytes.length);
   }
 
   close(handle: FileHandle): void {
@@ -150,6 +165,7 @@ export class MemoryFiles implements FileSystem {
 
   fsyncDirectory(path: string): void {
     this.#called('fsyncDirectory', path);
+    for (const file of this.files.keys()) if (dirname(file) === path) this.#named.add(file);
   }
 
   statfsType(): number {
