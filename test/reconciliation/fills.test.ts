@@ -49,6 +49,15 @@ describe('booking executions in advance', () => {
     expect(one.strategies[0]?.orders[1]).toMatchObject({ status: 'pending_cancel', filled_amount: '4' });
   });
 
+  it('gives what nobody here ordered to UNASSIGNED, which need not have a book yet', () => {
+    const foreign = fill('e1', { order_id: 'x', broker_order_id: 'b-x', asset: 'MSFT', amount: '-1', price: '50' });
+    const after = withFills(books(book('a')), [foreign]);
+    expect(after.strategies.map(({ strategy, positions, cash }) => [strategy, positions.length, cash])).toEqual([
+      ['a', 0, {}],
+      ['UNASSIGNED', 1, { USD: '50' }],
+    ]);
+  });
+
   it('leaves the books that it was given as they were', () => {
     const local = books(book('a', { orders: [order('o1')], cash: { USD: '5' } }));
     const before = structuredClone(local);

@@ -190,6 +190,11 @@ describe('policies', () => {
   });
 });
 
+it('a plan covers the activities as they stood after the read', () => {
+  const cursors = { before: { activity_id: 'a-1', at: at(28) }, after: { activity_id: 'a-2', at: at(29) } };
+  expect(planned(books(), broker(cursors)).cursor).toEqual(cursors.after);
+});
+
 describe('a fill around a sync is counted once', () => {
   const local = books(book('a', { orders: [order('o1')], cash: { USD: '1000' } }));
   // The broker bought 4 for us, and somebody bought 2 more by hand.

@@ -167,7 +167,12 @@ describe('a run', () => {
 describe('what is asked of the broker', () => {
   it('begins at the newest cursor of any book and leaves out what any book has', async () => {
     const older = { activity_id: null, at: at(1), recent_execution_ids: ['e2'] };
-    const activities: FillReport[] = [e0, fill('e1', { at: at(11) }), fill('e2', { at: at(12) })];
+    const activities: FillReport[] = [
+      fill('long ago', { at: at(5) }),
+      e0,
+      fill('e1', { at: at(11) }),
+      fill('e2', { at: at(12) }),
+    ];
     const broker = quiet({
       activities,
       positions: [position('AAPL', '10')],
