@@ -159,7 +159,9 @@ function haltText(halt: Halt | null): string {
 
 function assertWritable(snapshot: StrategySnapshot, at: Omit<CheckpointHead, keyof StrategySnapshot>): void {
   const { strategy_name: name, cash_balance, currency, other_cash, broker_cursor, halt } = snapshot;
-  const head = { strategy_name: name, cash_balance, currency, other_cash, broker_cursor, halt, ...at };
+  const { timestamp, epoch, sequence } = at;
+  const place = { timestamp, epoch, sequence };
+  const head = { strategy_name: name, cash_balance, currency, other_cash, broker_cursor, halt, ...place };
   assertFits(head, checkpointHeadSchema, () => `the checkpoint of strategy ${name}`);
   const why = whyNotJson(snapshot.strategy_state, 'strategy_state') ?? whyTwice(snapshot);
   if (why === null) return;

@@ -114,6 +114,19 @@ describe('writeBatch', () => {
     expect(between).toBe(80);
   });
 
+  it('has at most 32 files open at once, however many strategies there are', () => {
+    let open = 0;
+    let most = 0;
+    const disk = faulty(unsyncedFileSystem, [
+      { call: 'create', times: 100, before: () => (most = Math.max(most, ++open)) },
+      { call: 'close', path: '.tmp', times: 100, before: () => open-- },
+    ]);
+    const many = Array.from({ length: 100 }, (_, index) => itemOf(`s${index}`, 1, 1));
+    new CheckpointStore(disk, directory, { generations: 3 }).writeBatch(many, quiet);
+    expect([open, most]).toEqual([0, 32]);
+    expect(files()).toHaveLength(100);
+  });
+
   it('fsyncs each file before it closes it, and after its last byte', () => {
     const disk = faulty(unsyncedFileSystem, [{ call: 'write', times: 3, count: 100 }]);
     new CheckpointStore(disk, directory, { generations: 3 }).writeBatch([itemOf('s', 1, 1)], quiet);
