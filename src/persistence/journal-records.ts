@@ -29,12 +29,17 @@ function parse(line: string): unknown {
   }
 }
 
-function checkRecord(value: unknown): JournalRecord {
+/**
+ * The record, if it is one: the same check before it is written and after it was read, so that nothing is acknowledged that a
+ * restore would refuse. @throws as decodeRecords
+ */
+export function checkRecord(value: unknown): JournalRecord {
   if (!isObject(value)) throw invalid('a line holds no object');
-  const fault = faults[String(value['kind'])];
+  const kind = String(value['kind']);
+  const fault = Object.hasOwn(faults, kind) ? faults[kind] : undefined;
   if (fault === undefined) throw invalid(`unknown kind ${JSON.stringify(value['kind'])?.slice(0, 60)}`);
   const why = fault(value);
-  if (why !== null) throw invalid(`a ${value['kind']} record: ${why}`);
+  if (why !== null) throw invalid(`a ${kind} record: ${why}`);
   return value as unknown as JournalRecord;
 }
 
@@ -77,7 +82,8 @@ const textFields = [
 function changeFault(change: unknown): string | null {
   if (!isObject(change)) return 'a change is no object';
   const { strategy, positions, orders, events, halt, cursor } = change;
-  if (typeof strategy !== 'string' || !strategyNamePattern.test(strategy)) return 'the name of a strategy is wrong';
+  if (typeof strategy !== 'string' || !strategyNamePattern.test(strategy) || strategy.includes('..'))
+    return 'the name of a strategy is wrong';
   if (positions !== undefined && !areKeyed(positions, 'asset')) return `positions of ${strategy} are wrong`;
   if (orders !== undefined && !areKeyed(orders, 'order_id')) return `orders of ${strategy} are wrong`;
   if (events !== undefined && !areKeyed(events, 'kind')) return `events of ${strategy} are wrong`;

@@ -12,6 +12,7 @@ import {
   journalFormatVersion,
   segmentName,
 } from './journal-format.ts';
+import { checkRecord } from './journal-records.ts';
 import { deletable } from './journal-retention.ts';
 import type { Stage } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
@@ -137,7 +138,7 @@ export class JournalWriter {
   /**
    * Makes records durable, in one group (in several where they are many megabytes). When it throws, some may be durable and some
    * not: give the same records again, and what is durable already is passed over.
-   * @throws StateError WRITE_FAILED with `stage`, `errno` and `path`; DELTA_GAP, JOURNAL_NOT_BEGUN, RECORD_TOO_LARGE: nothing
+   * @throws StateError WRITE_FAILED with `stage`, `errno` and `path`; DELTA_GAP, JOURNAL_NOT_BEGUN, JOURNAL_RECORD_INVALID, RECORD_TOO_LARGE: nothing
    * was written
    */
   append(records: readonly JournalRecord[]): void {
@@ -206,6 +207,7 @@ export class JournalWriter {
     let group: PlannedGroup | null = null;
     const named = new Set<string>();
     for (const record of records) {
+      checkRecord(record);
       if (record.kind === 'delta' && record.through <= reached) continue;
       const at = record.at;
       group ??= { lines: [], bytes: 0, first: sequence, last: sequence, names: new Set(), at };
@@ -379,7 +381,7 @@ class Lines {
   }
 
   add(record: JournalRecord): void {
-    const line = encodeRecord(record);
+    const line = encodeRecord(checkRecord(record));
     this.#lines.push(line);
     this.#bytes += Buffer.byteLength(line);
     if (this.#bytes >= groupBytesTarget) this.end();
