@@ -5,7 +5,7 @@ import { startPaperServer } from '../brokers/paper/server.ts';
 import { ConfigError } from '../model/errors.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
-import { type CommonOptions, type ExitCode, writeJson, writeLine } from './output.ts';
+import { type CommonOptions, type ExitCode, writeLine } from './output.ts';
 import { tapeFeed } from './tape-feed.ts';
 
 export interface PaperBrokerOptions extends CommonOptions {
@@ -46,7 +46,8 @@ export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode
     ...(tapes.length === 0 ? {} : { tape: tapeFeed(tapes, options) }),
   });
   if (options.json === true) {
-    writeJson({ url: server.url, ...(made ? { key_id: keys.keyId, secret_key: keys.secretKey } : {}) });
+    // One line, so that a program can read it while this one goes on.
+    writeLine(JSON.stringify({ url: server.url, ...(made ? { key_id: keys.keyId, secret_key: keys.secretKey } : {}) }));
   } else {
     writeLine(
       `paper broker at ${server.url} (Alpaca Trading API v2, order updates at /stream, market at /stream/market)`,

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { MessagePort } from 'node:worker_threads';
 import { HoldfastError, StateError } from '../model/errors.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { Recovery } from '../model/recovery.ts';
@@ -207,6 +208,15 @@ export class StateManager implements HostState, CheckpointCalls {
     this.commit();
     const done = await this.#checkpoint(reason, null);
     return { sequence: done.sequence, files: done.strategies.map(({ file }) => file) };
+  }
+
+  /**
+   * Has the persistence worker send the books as of a sequence of at least `sequence`, without strategy state, as SnapshotSlice
+   * messages on `port`, which is moved there. Resolves with the sequence once it has begun; this thread does nothing else.
+   */
+  async sendSnapshot(sequence: number, port: MessagePort): Promise<{ readonly sequence: number }> {
+    this.#postAll();
+    return await this.#session.ask('sendSnapshot', sequence, port);
   }
 
   snapshot(): Snapshot {
