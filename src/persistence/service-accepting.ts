@@ -134,7 +134,6 @@ export class ServiceAccepting {
 
   /** Everything is durable when it returns, a final checkpoint of all strategies at one sequence too where asked. */
   finish(checkpoint: boolean): CheckpointDone | null {
-    this.groups.flushOrThrow();
     const done = checkpoint ? this.checkpoints.final('shutdown') : null;
     this.groups.flushOrThrow();
     return done;

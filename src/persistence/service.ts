@@ -1,9 +1,11 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { SnapshotDelta } from '../model/delta.ts';
 import { CheckpointCorrupted, encodeError, StateError } from '../model/errors.ts';
-import { type Clock, systemClock, timestamp } from '../model/time.ts';
+import { type Clock, systemClock, type Timestamp, timestamp } from '../model/time.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import type { FileSystem } from './file-system.ts';
 import { JournalWriter } from './journal-writer.ts';
+import type { Mirror } from './mirror.ts';
 import type {
   Answer,
   CheckpointDone,
@@ -111,11 +113,8 @@ export class PersistenceService implements PersistenceControl {
     return answer(() => {
       if (this.#phase.is !== 'new') throw wrongPhase('open', this.#phase.is);
       const { directory, generations, currency, staleAfterMs, atLeast } = this.#options;
-      const store = new CheckpointStore(this.#fs, directory, {
-        generations,
-        currency,
-        notice: (message) => this.#lane.post({ kind: 'notice', level: 'warn', message }),
-      });
+      const notice = (message: string): void => this.#lane.post({ kind: 'notice', level: 'warn', message });
+      const store = new CheckpointStore(this.#fs, directory, { generations, currency, notice });
       const swept = store.sweep();
       if (swept.length > 0) {
         const message = `temporary files that an earlier run left unfinished were removed: ${swept.length}`;
@@ -126,6 +125,7 @@ export class PersistenceService implements PersistenceControl {
         staleAfterMs,
         now: this.#clock.nowMicros(),
         readOnly: false,
+        notice,
       });
       const { recovery, mirror, base, maxEpoch } = restored;
       if (recovery.sequence < atLeast) throw stateLost(directory, recovery.sequence, atLeast);
@@ -157,8 +157,8 @@ export class PersistenceService implements PersistenceControl {
         nextSegment,
       });
       const at = timestamp(this.#clock.nowMicros());
-      const states = mirror.strategies().map((strategy) => mirror.wholeDelta(strategy, at, base));
-      journal.begin({ epoch: recovery.epoch, sequence: recovery.sequence }, base, states, at);
+      const from = { epoch: recovery.epoch, sequence: recovery.sequence };
+      journal.begin(from, base, wholeStates(mirror, at, base), at);
       journal.adopt(segments);
       mirror.start(base);
       const accepting = new ServiceAccepting({
@@ -320,6 +320,10 @@ export class PersistenceService implements PersistenceControl {
   }
 }
 
+function* wholeStates(mirror: Mirror, at: Timestamp, base: number): Generator<SnapshotDelta> {
+  for (const strategy of mirror.strategies()) yield mirror.wholeDelta(strategy, at, base);
+}
+
 const realAfter = (ms: number, run: () => void): (() => void) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
@@ -336,6 +340,10 @@ async function answer<T>(call: () => T | Promise<T>): Promise<Answer<T>> {
 
 function wrongPhase(what: string, phase: Phase['is']): StateError {
   if (phase === 'closed') return closed();
+  if (phase === 'failed') {
+    const message = `${what} was not done: the persistence worker has failed and ends; ask its replacement`;
+    return new StateError('PERSISTENCE_FAILED', message, { retryable: true });
+  }
   const expected = what === 'open' ? 'one open() in the life of a worker' : 'open(), then begin(), before it';
   return new StateError(
     'PERSISTENCE_PHASE',

@@ -101,6 +101,22 @@ describe('a persistence service that opens', () => {
     expect(readdirSync(join(directory, 'journal'))).toEqual(before);
   });
 
+  it('goes on above everything that it found, also above what was damaged', async () => {
+    const first = start();
+    await first.begin();
+    first.engine.post(delta(1));
+    await first.engine.acknowledgedThrough(1);
+    first.kill();
+    writeFileSync(join(directory, 'alpha_checkpoint.1-7.json'), 'damage');
+    const { service, engine } = start({ epoch: 2 });
+    const { base, recovery } = await unwrap(service.open());
+    expect([recovery.sequence, base]).toEqual([1, 8]);
+    expect(await unwrap(service.begin())).toEqual({ sequence: 8 });
+    engine.post(delta(9));
+    await engine.acknowledgedThrough(9);
+    expect(await restoredAmounts(3)).toEqual({ sequence: 9, amounts: { alpha: '9' } });
+  });
+
   it('says what it swept, and that it did so', async () => {
     const left = join(directory, '.alpha.1-2.0123456789abcdef.tmp');
     writeFileSync(left, 'half');
@@ -191,7 +207,7 @@ describe('deltas', () => {
     await turn();
     expect(fatal).toMatchObject([{ code: 'DELTA_GAP' }]);
     expect(engine.acknowledged.at(-1)).toBe(2);
-    await expect(unwrap(service.status())).rejects.toMatchObject({ code: 'PERSISTENCE_PHASE' });
+    await expect(unwrap(service.status())).rejects.toMatchObject({ code: 'PERSISTENCE_FAILED', retryable: true });
     expect(clock.pendingTimers).toBe(0);
     expect(await restoredAmounts(2)).toEqual({ sequence: 2, amounts: { alpha: '2' } });
   });
@@ -261,6 +277,18 @@ describe('a write that fails', () => {
       strategies: [{ strategy: 'alpha' }],
     });
     expect(await unwrap(service.close({ sequence: 1, checkpoint: false }))).toBeNull();
+  });
+
+  it('does not fail those who wait where the next attempt succeeds', async () => {
+    const { service, engine, begin, clock } = start();
+    await begin([{ call: 'fdatasync', errno: 'EIO' }]);
+    engine.post(delta(1));
+    await engine.next('write_failed');
+    const checkpoint = unwrap(service.checkpoint({ sequence: 1, strategies: null, reason: 'on_demand' }));
+    await turn();
+    await turn();
+    clock.advance(50);
+    expect(await checkpoint).toMatchObject({ sequence: 1 });
   });
 });
 
@@ -430,9 +458,11 @@ describe('the journal', () => {
   });
 
   it('tells when such a checkpoint fails, and tries again after a while', async () => {
-    const { engine, begin, fs, clock } = start({ segmentBytesMax: 500, journalBytesMax: 1_000, heartbeatMs: 10 ** 9 });
+    const { service, engine, begin, fs, clock } = start({ segmentBytesMax: 500, journalBytesMax: 1_000 });
     await begin([{ call: 'fsync', times: all, errno: 'EIO' }]);
-    let sequence = 0;
+    engine.post(delta(1, ['idle']));
+    await engine.acknowledgedThrough(1);
+    let sequence = 1;
     async function deltas(count: number): Promise<void> {
       for (let each = 0; each < count; each += 1) {
         sequence += 1;
@@ -446,11 +476,32 @@ describe('the journal', () => {
     clock.advance(9_999);
     await deltas(2);
     expect(engine.of('checkpoint_failed')).toHaveLength(1);
-    clock.advance(1);
     fs.setRules([]);
+    const asked = await unwrap(service.checkpoint({ sequence, strategies: ['alpha'], reason: 'interval' }));
+    // Who holds the journal back comes along with what was asked for.
+    expect(asked.strategies.map(({ strategy }) => strategy)).toEqual(['alpha', 'idle']);
+    clock.advance(1);
     const checkpointed = engine.next('checkpointed');
     await deltas(1);
     await checkpointed;
+  });
+
+  it('of earlier epochs goes once two checkpoints of every strategy stand after it', async () => {
+    const first = start();
+    await first.begin();
+    first.engine.post(delta(1, ['alpha', 'beta']));
+    await first.engine.acknowledgedThrough(1);
+    first.kill();
+    const { service, engine, begin } = start({ epoch: 2 });
+    await begin();
+    const epochs = () => readdirSync(join(directory, 'journal')).map((name) => Number.parseInt(name, 10));
+    for (const sequence of [2, 3]) {
+      expect(epochs().sort()).toEqual([1, 2]);
+      engine.post(delta(sequence));
+      await unwrap(service.checkpoint({ sequence, strategies: null, reason: 'on_demand' }));
+    }
+    expect(epochs()).toEqual([2]);
+    expect(await restoredAmounts(3)).toEqual({ sequence: 3, amounts: { alpha: '3', beta: '1' } });
   });
 
   it('says that segments could not be deleted, and loses nothing by it', async () => {
@@ -662,6 +713,15 @@ describe('a close', () => {
     expect(await restoredAmounts(2)).toEqual({ sequence: 2, amounts: { alpha: '1', beta: '2' } });
   });
 
+  it('lets nothing in while it writes the final files', async () => {
+    const { service, engine, begin } = start();
+    await begin([{ call: 'create', path: 'alpha', before: () => engine.post(delta(2, ['alpha', 'beta'])) }]);
+    engine.post(delta(1, ['alpha', 'beta']));
+    await engine.acknowledgedThrough(1);
+    const done = await unwrap(service.close({ sequence: 1, checkpoint: true }));
+    expect(done?.strategies.map(({ sequence }) => sequence)).toEqual([1, 1]);
+  });
+
   it('before begin() writes nothing', async () => {
     const { service, closed, fs } = start();
     await unwrap(service.open());
@@ -684,6 +744,18 @@ describe('a close', () => {
     await engine.acknowledgedThrough(2);
     fs.setRules([]);
     expect(await unwrap(service.close({ sequence: 2, checkpoint: true }))).toMatchObject({ sequence: 2 });
+  });
+
+  it('whose last record fails says so, and can be asked for again', async () => {
+    const { service, engine, begin, clock } = start();
+    await begin([{ call: 'fdatasync', nth: 2, errno: 'EIO' }]);
+    engine.post(delta(1));
+    await engine.acknowledgedThrough(1);
+    const close = { sequence: 1, checkpoint: true };
+    await expect(unwrap(service.close(close))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+    clock.advance(50);
+    expect(await unwrap(service.close(close))).toMatchObject({ sequence: 1 });
+    expect(await restoredAmounts(2)).toMatchObject({ sequence: 1 });
   });
 
   it('whose journal reports an error at the end says so, and is closed all the same', async () => {
