@@ -290,6 +290,7 @@ export function describeBroker(name: string, open: () => Promise<BrokerHarness>)
       harness.market(trade('AAPL', '100', '1'));
       expect(await broker.fetchOrder('a')).toMatchObject({ status: 'filled' });
       expect(stream.updates).toEqual([]);
+      expect(stream.disconnects).toEqual([]);
     });
 
     it('can be closed twice, and answers nothing afterwards', async () => {

@@ -13,9 +13,22 @@ export interface TapePlayerOptions {
   play(events: readonly MarketEvent[]): void;
   /** Whether somebody is still behind; asked only at infinite speed, which waits for them. */
   congested(): boolean;
+  /** Where time comes from and how it is waited for; that of the process where absent. */
+  readonly timing?: TapeTiming;
   /** Once, after the last event, with why where the tape could not be read on. Not when stopped. */
   ended(error: Error | null): void;
 }
+
+export interface TapeTiming {
+  monotonicMs(): number;
+  /** Resolves after so long, or when the signal aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const processTiming: TapeTiming = {
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+};
 
 /** Field names are those of the control endpoint. */
 export interface TapeStatus {
@@ -34,6 +47,7 @@ const batchMax = 256;
 /** Plays a tape in its own time, faster by a factor, and can be paused. */
 export class TapePlayer {
   readonly #options: TapePlayerOptions;
+  readonly #timing: TapeTiming;
   readonly #stopping = new AbortController();
   #position = 0;
   #time: string | null = null;
@@ -49,6 +63,7 @@ export class TapePlayer {
 
   constructor(options: TapePlayerOptions) {
     this.#options = options;
+    this.#timing = options.timing ?? processTiming;
     this.#paused = options.paused;
   }
 
@@ -138,15 +153,15 @@ export class TapePlayer {
       const waitMs = this.#dueInMs(event);
       if (waitMs <= 0) return;
       // In slices, so that a pause is not slept over.
-      await sleep(Math.min(waitMs, 50), undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      await this.#timing.sleep(Math.min(waitMs, 50), this.#stopping.signal);
     }
   }
 
   #dueInMs(event: MarketEvent): number {
     if (!Number.isFinite(this.#options.speed)) return 0;
     const tapeMs = micros(event.at) / 1000;
-    this.#anchor ??= { tapeMs, ownMs: performance.now() };
-    return (tapeMs - this.#anchor.tapeMs) / this.#options.speed - (performance.now() - this.#anchor.ownMs);
+    this.#anchor ??= { tapeMs, ownMs: this.#timing.monotonicMs() };
+    return (tapeMs - this.#anchor.tapeMs) / this.#options.speed - (this.#timing.monotonicMs() - this.#anchor.ownMs);
   }
 
   async #emit(batch: readonly MarketEvent[]): Promise<void> {

@@ -121,7 +121,7 @@ describe('what an answer means', () => {
       true,
     ],
     ['a gateway that failed', answer(502, '<html>Bad Gateway</html>'), 'BROKER_UNAVAILABLE', true],
-    ['a redirect', answer(302, '', { location: 'http://127.0.0.1:9/' }), 'BROKER_UNREACHABLE', true],
+    ['a redirect', answer(302, '', { location: '/elsewhere' }), 'BROKER_UNREACHABLE', true],
     ['a connection that ends', (_, response) => response.socket?.destroy(), 'BROKER_UNREACHABLE', true],
     [
       'an answer that ends in the middle',
@@ -313,6 +313,20 @@ describe('reads', () => {
     expect(requests[0]).toContain(`after=${encodeURIComponent('2025-10-02T14:29:59Z')}`);
     expect(requests[1]).toContain(`page_token=${encodeURIComponent('20250101000000000::x')}`);
     expect(requests[1]).not.toContain('after=');
+  });
+
+  it('leave out executions from before the cursor’s time, which asking early brings', async () => {
+    const activity = (id: string, transaction_time: string) => ({
+      ...{ order_id: 'o', symbol: 'AAPL', side: 'buy', qty: '1', price: '1' },
+      ...{ id, transaction_time },
+    });
+    const all = [activity('1::a', '2025-10-02T14:30:00.899999Z'), activity('2::b', '2025-10-02T14:30:00.900000Z')];
+    const { broker } = await against((received, response) => {
+      const again = received.url?.includes('page_token') === true;
+      answer(200, JSON.stringify(again ? [] : all))(received, response);
+    });
+    const { fills } = await broker.fetchFills({ activity_id: null, at: '2025-10-02T14:30:00.900000Z' });
+    expect(fills.map((fill) => fill.execution_id)).toEqual(['b']);
   });
 });
 

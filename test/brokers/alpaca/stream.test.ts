@@ -159,7 +159,7 @@ describe('the stream of order updates', () => {
   });
 
   it('does not count as connected before the listening is acknowledged with the stream in it', async () => {
-    const { broker } = await against([
+    const { broker, connections } = await against([
       ({ socket, send }) =>
         socket.on('message', (data) =>
           send(
@@ -172,6 +172,7 @@ describe('the stream of order updates', () => {
     ]);
     const stream = await listen(broker);
     expect(stream.connects).toBe(1);
+    expect(connections()).toBe(2);
     expect(stream.disconnects).toEqual([]);
   });
 

@@ -101,6 +101,15 @@ describe('filling against trades', () => {
     expect(prices(paper)).toEqual([['a', '-1', '94']]);
   });
 
+  it('gives a triggered stop-limit the market’s price where that is better, as any order that comes new', () => {
+    const paper = exchange();
+    paper.submit({ ...stop('a', '-1', '95'), order_type: 'stop_limit', limit_price: '94' });
+    paper.onMarket(trade('AAPL', '96', '5'));
+    paper.onMarket(trade('AAPL', '94.5', '5'));
+    paper.onMarket(trade('AAPL', '94.8', '5'));
+    expect(prices(paper)).toEqual([['a', '-1', '94.8']]);
+  });
+
   it('ends an ioc order after the first event, with what it got', () => {
     const paper = exchange();
     paper.submit({ ...limit('a', 'AAPL', '5', '100'), time_in_force: 'ioc' });
@@ -228,6 +237,13 @@ describe('the account', () => {
     expect(() => paper.submit(limit('b', 'AAPL', '41', '100'))).toThrow('insufficient buying power');
     paper.cancel({ order_id: 'a', broker_order_id: null });
     expect(paper.account().buying_power).toBe('10000');
+  });
+
+  it('counts fees among what an order would spend', () => {
+    const paper = exchange({ feeBps: '100' });
+    expect(() => paper.submit(limit('a', 'AAPL', '100', '100'))).toThrow('insufficient buying power');
+    paper.submit(limit('a', 'AAPL', '99', '100'));
+    expect(paper.account().buying_power).toBe('1');
   });
 
   it('counts the order that is replaced as free for the one that replaces it', () => {

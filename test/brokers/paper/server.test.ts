@@ -320,7 +320,7 @@ describe('the account’s stream', () => {
     exchange.onMarket(trade('MSFT', '50', '2'));
     expect(await stream.next()).toMatchObject({
       stream: 'trade_updates',
-      data: { event: 'new', execution_id: null, order: { status: 'new', client_order_id: 'a' } },
+      data: { event: 'new', execution_id: null, order: { status: 'new', client_order_id: 'a', qty: '2' } },
     });
     expect(await stream.next()).toMatchObject({
       stream: 'trade_updates',
