@@ -59,6 +59,12 @@ describe('a file in the seed format', () => {
     expect(decode({ ...seed, strategy_name: 'momentum' }).kind).toBe('foreign');
   });
 
+  it('that is not UTF-8 is damaged, and no byte of it is replaced in silence', () => {
+    const bytes = Buffer.from(JSON.stringify(seed));
+    bytes[bytes.indexOf('buy')] = 0xff;
+    expect(decodeCheckpoint(bytes, expected)).toEqual({ kind: 'damaged', why: expect.stringContaining('UTF-8') });
+  });
+
   it('says that decimals are strings where it finds a number', () => {
     const position = { ...seed.positions[0], amount: 100 };
     expect(decode({ ...seed, positions: [position] })).toEqual({

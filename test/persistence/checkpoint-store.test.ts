@@ -44,15 +44,16 @@ describe('writeBatch', () => {
   it('orders generations by epoch first', () => {
     for (const [epoch, sequence] of [
       [1, 900],
+      [2, 5],
       [2, 1000],
-      [10, 1001],
-      [11, 1002],
-    ] as const)
+      [10, 7],
+    ] as const) {
       save(sequence, '1', epoch);
+    }
     expect(store.list().map(({ epoch, sequence }) => [epoch, sequence])).toEqual([
       [null, null],
-      [10, 1001],
       [2, 1000],
+      [2, 5],
     ]);
   });
 
@@ -64,13 +65,13 @@ describe('writeBatch', () => {
     expect(files()).toEqual(['s_checkpoint.1-1.json', 's_checkpoint.json']);
   });
 
-  it('prunes each strategy by itself', () => {
+  it('prunes only the strategies that it wrote', () => {
     for (let sequence = 1; sequence <= 4; sequence++) {
       store.writeBatch([itemOf('a', 1, sequence), itemOf('b', 1, sequence)], quiet);
     }
+    store = newStore(2);
     store.writeBatch([itemOf('a', 1, 5)], quiet);
     expect(files()).toEqual([
-      'a_checkpoint.1-3.json',
       'a_checkpoint.1-4.json',
       'a_checkpoint.json',
       'b_checkpoint.1-2.json',
