@@ -183,7 +183,7 @@ class ChainBuilder {
       sequenceMax: segments.reduce((most, { last }) => Math.max(most, last), 0),
       epochMax: segments.reduce((most, { name }) => Math.max(most, name.epoch), 0),
       // A file without a whole group may have had any number after the last that is known.
-      nextSegment: segments.reduce((most, { segment }) => Math.max(most, Math.ceil(segment)), 0) + 1 + unread,
+      nextSegment: segments.reduce((most, { segment }) => Math.max(most, Math.floor(segment)), 0) + 1 + unread,
     };
   }
 

@@ -42,7 +42,8 @@ export interface VerifiedGeneration {
 
 export interface VerifiedSegment {
   readonly file: string;
-  readonly segment: number;
+  /** Null where no group is whole, so that nothing tells it. */
+  readonly segment: number | null;
   readonly epoch: number;
   readonly groups: number;
   readonly first_sequence: number;
@@ -137,7 +138,7 @@ function verifySegments(chain: JournalChain): VerifiedSegment[] {
     const own = damages.get(file) ?? [];
     return {
       file,
-      segment,
+      segment: Number.isInteger(segment) ? segment : null,
       epoch: name.epoch,
       groups,
       first_sequence: first,
