@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { OrderSnapshot } from '../model/order.ts';
 import type { StrategySnapshot } from '../model/snapshot.ts';
-import { BrokerClient, type BrokerOrder } from './demo/broker-client.ts';
+import { BrokerClient } from './demo/broker-client.ts';
 import { Child, type Said } from './demo/child.ts';
 import { type ClosingRow, closingTable } from './demo/closing-table.ts';
 import { type DemoPlan, planDemo } from './demo/plan.ts';
@@ -84,25 +85,29 @@ async function play(plan: DemoPlan, directory: string, seed: number, story: Stor
   await market.play();
   story.tell('trade', `engine process ${first.pid} trades, state in ${stateDir}`);
 
-  const live = await orderInTheMarket(market, story);
+  await ordersInTheMarket(market, story);
   await sleep((seed % 7) * 20);
   first.kill('SIGKILL');
   await first.end();
   const acknowledged = lastAck(acksFile);
-  story.tell('kill -9', `engine killed with ${describe(live)} in the market; last acknowledged commit ${acknowledged}`);
   const after = inspect(stateDir);
+  const pending = after.strategies.flatMap((book) => book.pending_orders);
+  story.tell(
+    'kill -9',
+    `engine killed in mid-flight, ${pending.map(describe).join(' and ')}; last acknowledged commit ${acknowledged}`,
+  );
   story.tell(
     'inspect',
     `the files give sequence ${after.sequence}: ${after.sequence >= acknowledged ? 'nothing acknowledged is lost' : 'ACKNOWLEDGED COMMITS ARE LOST'}`,
   );
 
-  const filled = await fillWhileDown(market, live, story);
+  const filled = await fillWhileDown(market, pending, story);
   const [moved] = plan.strategies;
   const movedBy = '3';
   if (moved !== undefined) await market.movePosition(moved.asset, movedBy);
   story.tell(
     'meanwhile',
-    `the broker ${filled ? 'filled it' : 'ended it'}, and somebody moved ${movedBy} ${moved?.asset} into the account behind the engine's back`,
+    `the broker ${filled ? 'filled one of them' : 'filled none of them'}, and somebody moved ${movedBy} ${moved?.asset} into the account behind the engine's back`,
   );
 
   await using second = new Child('engine', runArguments, env);
@@ -209,28 +214,29 @@ function engineConfig(plan: DemoPlan, url: string, stateDir: string) {
   };
 }
 
-/** Waits until some orders were filled and one rests in the market: a kill then is in mid-flight. */
-async function orderInTheMarket(market: BrokerClient, story: Story): Promise<BrokerOrder> {
+/** Waits until some orders were filled and one rests on each side of the price: whichever way it goes, one of them will be filled. */
+async function ordersInTheMarket(market: BrokerClient, story: Story): Promise<void> {
   for (;;) {
     const [open, closed, status] = await Promise.all([market.orders('open'), market.orders('closed'), market.status()]);
     const filled = closed.filter((order) => order.status === 'filled').length;
     story.progress(`${status.tape_position} market events, ${filled} orders filled, ${open.length} in the market`);
-    const resting = open.find((order) => order.type === 'limit');
-    if (filled >= 4 && resting !== undefined) return resting;
-    if (status.ended) throw new Error('the tape ended before there was an order in the market to kill the engine with');
-    await sleep(50);
+    const sides = new Set(open.filter(({ type }) => type === 'limit').map(({ side }) => side));
+    if (filled >= 4 && sides.size === 2) return;
+    if (status.ended) throw new Error('the tape ended before there were orders in the market to kill the engine with');
+    await sleep(20);
   }
 }
 
-/** True once the order was filled while nobody listened; false where it ended otherwise or the tape has no more for it. */
-async function fillWhileDown(market: BrokerClient, order: BrokerOrder, story: Story): Promise<boolean> {
-  const until = performance.now() + 6000;
+/** True once an order that the files have as open was filled while nobody listened; false where the tape has no more for it. */
+async function fillWhileDown(market: BrokerClient, pending: readonly OrderSnapshot[], story: Story): Promise<boolean> {
+  const waiting = new Set(pending.map(({ order_id }) => order_id));
+  const until = performance.now() + 8000;
   for (;;) {
-    const [{ status }, tape] = await Promise.all([market.order(order.id), market.status()]);
-    story.progress(`engine down; the order is ${status}, ${tape.tape_position} market events`);
-    if (status === 'filled') return true;
+    const [closed, tape] = await Promise.all([market.orders('closed'), market.status()]);
+    story.progress(`engine down, ${tape.tape_position} market events`);
+    if (closed.some(({ client_order_id, status }) => waiting.has(client_order_id) && status === 'filled')) return true;
     if (tape.ended || performance.now() > until) return false;
-    await sleep(50);
+    await sleep(20);
   }
 }
 
@@ -268,8 +274,10 @@ function actionsOf(line: Said): number {
   return (line['report'] as { readonly actions: readonly unknown[] }).actions.length;
 }
 
-function describe(order: BrokerOrder): string {
-  return `a ${order.type} order to ${order.side} ${order.qty} ${order.symbol}${order.limit_price === null ? '' : ` at ${order.limit_price}`}`;
+function describe(order: OrderSnapshot): string {
+  const side = order.amount.startsWith('-') ? 'selling' : 'buying';
+  const price = order.limit_price == null ? '' : ` at ${order.limit_price}`;
+  return `${side} ${order.amount.replace('-', '')} ${order.asset}${price} (${order.status})`;
 }
 
 function printOutcome(outcome: Outcome, story: Story): void {

@@ -40,6 +40,15 @@ export class Books {
     return [...this.all()].every((book) => book.isNew);
   }
 
+  /**
+   * Whether any book has the execution. All are asked: a broker may list an execution without our order id, and by then the order
+   * has ended and only the book that has it remembers.
+   */
+  haveExecution(executionId: string): boolean {
+    for (const book of this.all()) if (book.hasExecution(executionId)) return true;
+    return false;
+  }
+
   /** Whose order an id says it is; what is not ours is UNASSIGNED. */
   ownerOf(orderId: string | null): StrategyState {
     const owner = orderId === null ? undefined : this.#ids.owner(orderId);

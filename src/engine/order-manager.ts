@@ -21,6 +21,8 @@ export interface FillLedger {
 export interface OrderListener {
   filled(book: StrategyState, fill: Fill): void;
   changed(book: StrategyState, order: OrderSnapshot): void;
+  /** The stream tells of a live order that nobody here has: the open orders have to be read. */
+  stranger(): void;
   /** An order that was given up as never received turns out to be live: the broker's earlier word was wrong. */
   resurfaced(book: StrategyState, order: OrderSnapshot): void;
 }
@@ -144,11 +146,14 @@ export class OrderManager {
     this.#apply(found.book, found.order, evidence, {}, reason, received);
   }
 
-  /** The broker's report of an order, ours or not. */
-  report(report: OrderReport): void {
+  /**
+   * The broker's report of an order, ours or not.
+   * @param read it was asked for just now. What the stream tells may be old: it does not make an order live that nobody here has.
+   */
+  report(report: OrderReport, read = false): void {
     const orderId = this.orderIdOf(report.order_id, report.broker_order_id);
     if (orderId === undefined) {
-      this.#reportOfStranger(report);
+      this.#reportOfStranger(report, read);
       return;
     }
     const found = this.find(orderId);
@@ -172,9 +177,8 @@ export class OrderManager {
     const orderId = this.orderIdOf(report.order_id, report.broker_order_id);
     const found = orderId === undefined ? undefined : this.find(orderId);
     const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
-    const { unassigned } = this.#books;
     const book = found?.book ?? (ended && this.#books.get(ended.strategy)) ?? this.#books.ownerOf(report.order_id);
-    if (book.hasExecution(report.execution_id) || unassigned.hasExecution(report.execution_id)) return false;
+    if (this.#books.haveExecution(report.execution_id)) return false;
 
     const fill = fillOf(report, orderId ?? ended?.orderId ?? report.order_id ?? report.broker_order_id);
     this.#ledger.apply(book, fill);
@@ -239,14 +243,19 @@ export class OrderManager {
     this.#listener.changed(book, order);
   }
 
-  #reportOfStranger(report: OrderReport): void {
+  #reportOfStranger(report: OrderReport, read: boolean): void {
+    if (isFinal(report.status) || evidenceOf(report.status) === null) return;
     const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
+    // A late report about an order that is final is no news, except where it was given up on the broker's word.
+    if (ended?.received === true) return;
+    if (!read) {
+      this.#listener.stranger();
+      return;
+    }
     if (ended === undefined) {
       this.adopt(report);
       return;
     }
-    // A late report about an order that is final is no news, except where it was given up on the broker's word.
-    if (ended.received || isFinal(report.status) || evidenceOf(report.status) === null) return;
     const book = this.#books.get(ended.strategy) ?? this.#books.unassigned;
     this.#ended.delete(ended.orderId);
     this.adopt(report, book);

@@ -1,10 +1,12 @@
-import type { Strategy } from '../../engine/strategy.ts';
+import type { Strategy, StrategyContext } from '../../engine/strategy.ts';
 import { Decimal, decimal, decimalString } from '../../model/money.ts';
+import type { OrderSnapshot } from '../../model/order.ts';
 import { held, sampled, sampledOptions } from './sampled.ts';
 
 /**
- * Keeps one limit order in the market: a buy at `offset` (relative) under the price while it holds nothing, then a sell at
- * `offset` over it. Prices are rounded to `tick`. An order that the price has left behind by three offsets is replaced.
+ * Keeps limit orders on both sides of the price: a buy at `offset` (relative) below it while it holds less than `lots` times the
+ * quantity, a sell of one quantity at `offset` above it while it holds any. Prices are rounded to `tick`, outwards. An order that the
+ * price has left behind by three offsets is replaced.
  */
 export function createStrategy(given: { name: string; options: Readonly<Record<string, unknown>> }): Strategy {
   const options = sampledOptions(given.name, { window: 2, ...given.options });
@@ -17,21 +19,26 @@ export function createStrategy(given: { name: string; options: Readonly<Record<s
     return decimalString(exact.toNearest(tick, side === 'buy' ? Decimal.ROUND_DOWN : Decimal.ROUND_UP));
   }
 
+  const lots = decimal(String(given.options['lots'] ?? '3'), `strategy ${given.name}: options.lots`);
+  const quantity = decimal(options.quantity);
+
   return sampled(given.name, options, (context, { price }) => {
-    const resting = context.orders()[0];
     const amount = held(context, options.asset);
-    const side = amount.gt(0) ? 'sell' : 'buy';
-    if (resting === undefined) {
-      context.submit({
-        asset: options.asset,
-        amount: side === 'buy' ? options.quantity : decimalString(amount.neg()),
-        type: 'limit',
-        limitPrice: priceFor(price, side),
-      });
-      return;
+    const wanted = { buy: amount.lt(quantity.times(lots)), sell: amount.gt(0) };
+    for (const side of ['buy', 'sell'] as const) {
+      const resting = context.orders().find((order) => (side === 'sell') === order.amount.startsWith('-'));
+      if (resting !== undefined) follow(context, resting, side, price);
+      else if (wanted[side]) {
+        const size = side === 'buy' ? quantity : Decimal.min(quantity, amount).neg();
+        const limitPrice = priceFor(price, side);
+        context.submit({ asset: options.asset, amount: decimalString(size), type: 'limit', limitPrice });
+      }
     }
+  });
+
+  function follow(context: StrategyContext, resting: OrderSnapshot, side: 'buy' | 'sell', price: Decimal): void {
     if (resting.status !== 'open' || resting.limit_price == null) return;
     const distance = decimal(resting.limit_price).minus(price).abs().div(price);
     if (distance.gt(offset.times(3))) context.replace(resting.order_id, { limitPrice: priceFor(price, side) });
-  });
+  }
 }
