@@ -66,7 +66,7 @@ const commitFillsMax = 200;
 /** Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches. */
 export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): number {
   core.transact(() => {
-    for (const report of reports) core.orders.report(report);
+    for (const report of reports) core.orders.report(report, true);
   });
   let booked = 0;
   for (let from = 0; from < page.fills.length; from += commitFillsMax) {

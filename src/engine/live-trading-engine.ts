@@ -76,6 +76,7 @@ export class LiveTradingEngine {
       instruments: options.instruments ?? new Instruments(state.currency),
       committed: (sequence) => this.#committed(sequence),
       orderChanged: (_book, order) => this.#desk.orderChanged(order.order_id),
+      stranger: () => this.#catchUp.request(),
       resurfaced: (book, order) => {
         const message = `order ${order.order_id} was given up as never received and lives at the broker: its strategy is halted`;
         haltBook(book, message, 'engine', this.#core.now());
@@ -225,6 +226,7 @@ export class LiveTradingEngine {
     if (this.#phase.kind !== 'halted')
       throw new StateError('NOT_HALTED', `resume(): the engine is ${this.#phase.kind}`);
     this.#desk.settleAgain();
+    this.#catchUp.request();
     const result = await this.#reconcile('on_demand');
     if (result !== null && result.halt !== null) {
       throw new ReconciliationError('RESUME_REFUSED', `resume(): still halted: ${result.halt}`);

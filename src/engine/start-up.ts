@@ -94,10 +94,11 @@ export class StartUp {
     let fills = 0;
     for (let round = 1; ; round += 1) {
       const missed = await this.retry('reading what was missed', () => {
-        const cursor = core.books.unassigned.cursor();
-        const isStart = cursor.activity_id === null && cursor.at === null;
-        // Books from before cursors were kept hold what was executed until they were saved.
-        return readMissed(broker, core.orders, isStart ? { activity_id: null, at: state.recovery.timestamp } : cursor);
+        const { unassigned } = core.books;
+        const cursor = unassigned.cursor();
+        const known = cursor.activity_id !== null || cursor.at !== null || unassigned.get(openedKey) !== undefined;
+        // Books that were not opened here and have no cursor hold what was executed until they were saved.
+        return readMissed(broker, core.orders, known ? cursor : { activity_id: null, at: state.recovery.timestamp });
       });
       fills += bookMissed(core, missed);
       if (!core.orders.behind || round >= behindRoundsMax) return fills;
@@ -130,6 +131,8 @@ function bookOpening(core: TradingCore, { account, positions, orders, cursor }: 
   }
   for (const report of orders) core.orders.adopt(report);
   core.moveCursor(cursor);
+  // An account without any activity has no cursor yet, and all of its executions are still to come.
+  unassigned.set(openedKey, core.now());
   unassigned.addEvent({
     kind: 'note',
     name: 'account_opened',
@@ -137,6 +140,8 @@ function bookOpening(core: TradingCore, { account, positions, orders, cursor }: 
     at: core.now(),
   });
 }
+
+const openedKey = 'opened';
 
 /** What a start that was stopped rejects with. */
 export function stoppedWhileStarting(): StateError {

@@ -32,6 +32,7 @@ export interface CoreOptions {
   readonly committed: (sequence: number) => void;
   /** An order changed, in the transaction that is under way. */
   readonly orderChanged: (book: StrategyState, order: OrderSnapshot) => void;
+  readonly stranger: () => void;
   readonly resurfaced: (book: StrategyState, order: OrderSnapshot) => void;
   /** Notices that came while handlers ran: to be told as an event of their own. */
   readonly later: (notices: readonly Notice[]) => void;
@@ -95,7 +96,8 @@ export class TradingCore {
           this.#notices.push({ book, order });
           options.orderChanged(book, order);
         },
-        resurfaced: (book, order) => options.resurfaced(book, order),
+        stranger: options.stranger,
+        resurfaced: options.resurfaced,
       },
     });
   }

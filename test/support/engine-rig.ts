@@ -67,8 +67,10 @@ export function rig(options: RigOptions = {}): Rig {
     idle,
     async pass(ms) {
       await idle();
-      await clock.advanceInTurns(ms);
-      await idle();
+      for (let left = ms; left > 0; left -= stepMs) {
+        await clock.advanceInTurns(Math.min(left, stepMs));
+        await idle();
+      }
     },
     async trade(asset, price) {
       market.push(trade(asset, price));
@@ -96,16 +98,23 @@ export function rig(options: RigOptions = {}): Rig {
   return made;
 }
 
+/** What a timer sets off may set the next timer, so that time passes in steps. */
+const stepMs = 100;
+
 export async function idle(): Promise<void> {
-  for (let i = 0; i < 25; i += 1) await turn();
+  for (let i = 0; i < 12; i += 1) await turn();
 }
 
 /** What a restore of this snapshot gives to the next life, whose epoch is higher. */
-export function reborn(snapshot: Snapshot, clock = new ManualClock('2025-10-02T15:30:00Z')): MemoryHostState {
+export function reborn(
+  snapshot: Snapshot,
+  options: { readonly epoch?: number; readonly autoDurable?: boolean } = {},
+): MemoryHostState {
   return memoryHostState({
     restored: snapshot.strategies,
-    epoch: snapshot.epoch + 1,
-    clock,
+    epoch: options.epoch ?? snapshot.epoch + 1,
+    autoDurable: options.autoDurable ?? true,
+    clock: new ManualClock('2025-10-02T15:30:00Z'),
     recovery: { epoch: snapshot.epoch, sequence: snapshot.sequence, timestamp: snapshot.timestamp },
   });
 }

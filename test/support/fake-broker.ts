@@ -27,11 +27,11 @@ export type FakeCallName =
   | 'connect';
 
 /**
- * What becomes of one call. hold: it is taken only when release() is called, and answered then. lost: it is taken, and the answer is
+ * What becomes of one call. hold: it is taken only when release() is called, and answered then, or refused with `error`. lost: it is taken, and the answer is
  * an error. fail: it is not taken. hang: it is taken and never answered.
  */
 export type FakeOutcome =
-  | { readonly kind: 'hold' }
+  | { readonly kind: 'hold'; readonly error?: Error }
   | { readonly kind: 'lost'; readonly error?: Error }
   | { readonly kind: 'fail'; readonly error: Error }
   | { readonly kind: 'hang' };
@@ -303,7 +303,11 @@ export class FakeBroker implements BrokerAdapter {
         }
       };
       if (outcome === undefined) return answer();
-      if (outcome.kind === 'hold') return void this.#held.push(answer);
+      if (outcome.kind === 'hold') {
+        const { error } = outcome;
+        this.#held.push(error === undefined ? answer : () => reject(error));
+        return;
+      }
       if (outcome.kind === 'fail') return reject(outcome.error);
       take();
       if (outcome.kind === 'lost') reject(outcome.error ?? unreachable());
