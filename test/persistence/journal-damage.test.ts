@@ -102,6 +102,23 @@ describe('a journal that a crash cut', () => {
     expectPoint(restored(session.fs), 6);
   });
 
+  it('does not let a group of another segment come alive that would be next by its number', () => {
+    const first = open(new Files(), 1);
+    commit(first, ...records);
+    const { fs } = first;
+    const bytes = fs.get(file);
+    const second = open(fs, 1, { incarnation: 2 });
+    const [name = ''] = fs.names().filter((each) => !file.endsWith(each));
+    // Its second group is stale: what stands in the first segment at that number.
+    const [, stale, end] = groupOffsets(bytes);
+    fs.put(`journal/${name}`, Buffer.concat([fs.get(`journal/${name}`), bytes.subarray(stale, end)]));
+    const result = restored(fs);
+    expect(stateOf(result.mirror)).toEqual(stateOf(second.mirror));
+    expect(result.recovery.lost).toMatchObject([
+      { what: 'torn_tail', why: expect.stringContaining('a group of segment 1 where segment 2 goes on') },
+    ]);
+  });
+
   it('reads the same again after the restart that went on from it, and again after that', () => {
     const whole = written();
     const bytes = whole.get(file);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -62,6 +63,15 @@ describe('a journal group', () => {
     expect(text).toBe(
       '{"group":1,"segment":3,"epoch":7,"first":10,"last":12,"strategies":2,"bytes":30,"crc":"999a9de1"}\n{"kind":"heartbeat","at":"x"}\n',
     );
+  });
+
+  it('is what the documentation shows', () => {
+    const page = readFileSync(new URL('../../docs/internals/file-formats.md', import.meta.url), 'utf8');
+    const example = Buffer.from(/```jsonl\n([^`]*)```/.exec(page)?.[1] ?? '');
+    const parsed = parseHeader(example, 0);
+    expect(parsed !== null && groupIsWhole(example, 0, parsed)).toBe(true);
+    expect(decodeRecords(example, parsed?.length ?? 0, parsed?.header.bytes ?? 0)).toHaveLength(1);
+    expect(example.length).toBe((parsed?.length ?? 0) + (parsed?.header.bytes ?? 0));
   });
 
   it.each([

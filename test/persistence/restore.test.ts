@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { StateError } from '../../src/model/errors.ts';
 import { errnoError } from '../../src/persistence/errno.ts';
+import { encodeGroup } from '../../src/persistence/journal-format.ts';
 import type { JournalRecord } from '../../src/persistence/records.ts';
 import { restore } from '../../src/persistence/restore.ts';
 import {
@@ -288,8 +289,23 @@ describe('restarts', () => {
     expect(recovery).toMatchObject({ epoch: 2, sequence: 3 });
     expect(base).toBe(6);
     expect(coverage.get('alpha')).toEqual([]);
+    const dead = shorter.copy();
     const third = open(shorter, 3);
     expect(restored(shorter).recovery).toMatchObject({ epoch: 3, sequence: 6 });
+    // A beginning that counts from above what it stood on, and was not finished, doesn't count.
+    const beginning = shorter.get('journal/3-6.journal');
+    dead.put('journal/3-6.journal', beginning);
+    expect(restored(dead).recovery.sequence).toBe(6);
+    const lines = beginning.toString().split('\n');
+    dead.put(
+      'journal/3-6.journal',
+      encodeGroup(
+        { group: 1, segment: 3, epoch: 3, first: 6, last: 6, strategies: 2 },
+        lines.slice(1, -2).map((line) => `${line}\n`),
+      ),
+    );
+    expect(restored(dead).recovery).toMatchObject({ epoch: 2, sequence: 3 });
+    expect(restored(dead).base).toBe(7);
     commit(third, delta(6, 7));
     expect(restored(shorter).recovery).toMatchObject({ epoch: 3, sequence: 7 });
   });
