@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { SnapshotDelta } from '../model/delta.ts';
-import { CheckpointCorrupted, encodeError, StateError } from '../model/errors.ts';
+import { CheckpointCorrupted, encodeError } from '../model/errors.ts';
 import { type Clock, systemClock, type Timestamp, timestamp } from '../model/time.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import type { FileSystem } from './file-system.ts';
@@ -20,6 +20,7 @@ import { type Restored, restore } from './restore.ts';
 import { ServiceAccepting } from './service-accepting.ts';
 import type { CheckpointRequest } from './service-checkpoints.ts';
 import { ServiceDataLane } from './service-data-lane.ts';
+import { closed, epochTooLow, stateLost, wrongPhase } from './service-errors.ts';
 import { type FileSystemUse, stagedFileSystem } from './service-file-system.ts';
 import { sendSlices } from './service-snapshot.ts';
 import { ServiceStatus } from './service-status.ts';
@@ -336,40 +337,4 @@ async function answer<T>(call: () => T | Promise<T>): Promise<Answer<T>> {
   } catch (error) {
     return { ok: false, error: encodeError(error) };
   }
-}
-
-function wrongPhase(what: string, phase: Phase['is']): StateError {
-  if (phase === 'closed') return closed();
-  if (phase === 'failed') {
-    const message = `${what} was not done: the persistence worker has failed and ends; ask its replacement`;
-    return new StateError('PERSISTENCE_FAILED', message, { retryable: true });
-  }
-  const expected = what === 'open' ? 'one open() in the life of a worker' : 'open(), then begin(), before it';
-  return new StateError(
-    'PERSISTENCE_PHASE',
-    `${what} came while the persistence worker is ${phase}: expected ${expected}`,
-    {
-      details: { phase },
-    },
-  );
-}
-
-function closed(): StateError {
-  return new StateError('PERSISTENCE_CLOSED', 'persistence was closed before this was done; open the state again');
-}
-
-function epochTooLow(directory: string, epoch: number, found: number): StateError {
-  return new StateError(
-    'EPOCH_TOO_LOW',
-    `${directory} holds files of epoch ${found}, and this start was given epoch ${epoch}: expected a higher one. Nothing was written; raise the epoch and open again.`,
-    { details: { path: directory, epoch, found } },
-  );
-}
-
-function stateLost(directory: string, restored: number, atLeast: number): StateError {
-  return new StateError(
-    'STATE_LOST',
-    `${directory} gives back sequence ${restored}, and everything up to ${atLeast} had been acknowledged as durable: the disk lost or lied. Keep the directory as it is for inspection.`,
-    { details: { path: directory, restored, acknowledged: atLeast } },
-  );
 }
