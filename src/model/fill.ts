@@ -21,7 +21,7 @@ export interface Fill {
   readonly at: Timestamp;
 }
 
-export const fillShape = {
+export const fillSchema: z.ZodType<Fill> = z.strictObject({
   execution_id: z.string().min(1).max(200),
   order_id: z.string().min(1).max(128),
   broker_order_id: z.string().max(128).nullable(),
@@ -32,6 +32,4 @@ export const fillShape = {
   fee: decimalSchema,
   fee_currency: currencySchema.exactOptional(),
   at: timestampSchema,
-} satisfies z.ZodRawShape;
-
-export const fillSchema: z.ZodType<Fill> = z.strictObject(fillShape);
+});

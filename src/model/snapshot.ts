@@ -65,7 +65,10 @@ export const brokerCursorSchema: z.ZodType<BrokerCursor> = z.strictObject({
   recent_execution_ids: z.array(z.string()).max(recentExecutionsMax),
 });
 
-export const strategySnapshotShape = {
+/** The fields of a {@link StrategySnapshot}, for schemas that add to them. */
+export const strategySnapshotShape: {
+  readonly [Field in keyof StrategySnapshot]: z.ZodType<StrategySnapshot[Field]>;
+} = {
   strategy_name: strategyNameSchema,
   strategy_state: z.custom<JsonObject>(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -78,6 +81,4 @@ export const strategySnapshotShape = {
   other_cash: z.record(currencySchema, decimalSchema),
   broker_cursor: brokerCursorSchema,
   halt: haltSchema.nullable(),
-} satisfies z.ZodRawShape;
-
-export const strategySnapshotSchema: z.ZodType<StrategySnapshot> = z.strictObject(strategySnapshotShape);
+};
