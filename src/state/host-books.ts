@@ -233,12 +233,25 @@ export class HostBooks {
 
   #sampleMarks(): (readonly [string, DecimalString])[] {
     const marks: (readonly [string, DecimalString])[] = [];
+    const stagedOver = this.#assetsStagedOver();
     for (const asset of this.#marked) {
       const price = this.#marks.get(asset);
-      if (price !== undefined && this.#held.has(asset)) marks.push([asset, price]);
+      if (price !== undefined && (this.#held.has(asset) || stagedOver.has(asset))) marks.push([asset, price]);
     }
     this.#marked.clear();
     return marks;
+  }
+
+  /** Held at the last commit, whether or not they are held now: what took them away may yet be rolled back. */
+  #assetsStagedOver(): ReadonlySet<string> {
+    const assets = new Set<string>();
+    if (this.#log.isEmpty) return assets;
+    for (const changes of this.#log.staged().values()) {
+      for (const change of changes) {
+        if (change.part === 'position' && change.previous !== undefined) assets.add(change.key);
+      }
+    }
+    return assets;
   }
 
   #views(): ReadonlyMap<Book, CommittedView> {

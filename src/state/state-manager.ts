@@ -1,15 +1,15 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import { HoldfastError, StateError } from '../model/errors.ts';
+import { HoldfastError } from '../model/errors.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { Recovery } from '../model/recovery.ts';
 import type { Snapshot, StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
-import { timestamp } from '../model/time.ts';
 import { acquireLock, type StateLock } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import type { CheckpointDone, CheckpointReason, Opened, PersistenceOptions } from '../persistence/protocol.ts';
 import { prepareStateDirectory } from '../persistence/state-directory.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
+import { type Deadline, deadlineAfter } from './deadline.ts';
 import { DeltaChannel } from './delta-channel.ts';
 import { DurableWaiters } from './durable-waiters.ts';
 import { Emitter } from './emitter.ts';
@@ -21,6 +21,15 @@ import { PersistenceSession } from './persistence-session.ts';
 import { type StartPersistence, startPersistenceThread } from './persistence-thread.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
+import {
+  checkpointMissing,
+  deadlinePassed,
+  type Standing,
+  sequenceUnknown,
+  stalled,
+  stateClosed,
+  whatTheWorkerDoes,
+} from './state-errors.ts';
 import { type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
 import { replaceWhole } from './whole-state.ts';
 
@@ -174,7 +183,7 @@ export class StateManager implements HostState, CheckpointCalls {
   }
 
   commit(): number {
-    if (this.#closing !== null) throw closed();
+    if (this.#closing !== null) throw stateClosed();
     const before = this.#books.sequence;
     const sequence = this.#books.commit();
     if (sequence !== before && !this.#postScheduled) {
@@ -190,14 +199,10 @@ export class StateManager implements HostState, CheckpointCalls {
 
   async durable(sequence: number = this.sequence): Promise<void> {
     if (sequence > this.sequence || Number.isNaN(sequence)) {
-      throw new StateError(
-        'SEQUENCE_UNKNOWN',
-        `durable(${sequence}): the last commit is ${this.sequence}; wait for a sequence that commit() has returned`,
-        { details: { sequence, last: this.sequence } },
-      );
+      throw sequenceUnknown(sequence, this.sequence);
     }
     if (sequence <= this.durableSequence) return;
-    const over = this.#failure ?? (this.#isClosed ? closed() : null);
+    const over = this.#failure ?? (this.#closing === null ? null : stateClosed());
     if (over !== null) throw over;
     await this.#waiters.add(sequence);
   }
@@ -338,11 +343,7 @@ export class StateManager implements HostState, CheckpointCalls {
   async #readCheckpoint(strategy: string): Promise<StateCheckpoint> {
     const text = await this.#session.ask('readCheckpoint', strategy);
     if (text !== null) return JSON.parse(text) as StateCheckpoint;
-    throw new StateError(
-      'CHECKPOINT_MISSING',
-      `strategy "${strategy}": the checkpoint file that was just written is gone from ${this.directory}; find out who removes files there`,
-      { details: { strategy, directory: this.directory } },
-    );
+    throw checkpointMissing(strategy, this.directory);
   }
 
   #checkpointWhereDue(): void {
@@ -409,6 +410,11 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#emitter.emit('notice', { level, message });
   }
 
+  get #standing(): Standing {
+    const { directory, sequence, durableSequence } = this;
+    return { directory, sequence, durableSequence, words: this.#words };
+  }
+
   #tick(): void {
     this.#look();
     this.#askBytesWritten();
@@ -423,28 +429,14 @@ export class StateManager implements HostState, CheckpointCalls {
         this.#emitter.emit('recovered', { laggedMs: lagMs });
         continue;
       }
-      const cause = kind === 'stalled' ? this.#stalled(lagMs, error) : error;
+      const cause = kind === 'stalled' ? stalled(lagMs, error, this.#standing) : error;
       const fields = { lag_ms: lagMs, sequence: this.sequence, durable_sequence: this.durableSequence };
       this.#settings.logger.warn(
         fields,
-        `the state is not durable yet: ${cause?.message ?? this.#whatTheWorkerDoes()}`,
+        `the state is not durable yet: ${cause?.message ?? whatTheWorkerDoes(this.#standing)}`,
       );
       this.#emitter.emit('lagging', { lagMs, error: cause });
     }
-  }
-
-  #stalled(lagMs: number, cause: Error | null): StateError {
-    return new StateError(
-      'PERSISTENCE_STALLED',
-      `nothing became durable for ${Math.round(lagMs)} ms, so no new orders until it does; ${this.#whatTheWorkerDoes()}`,
-      { cause: cause ?? undefined, details: { lag_ms: lagMs, stage: this.#words.stage.stage }, retryable: true },
-    );
-  }
-
-  #whatTheWorkerDoes(): string {
-    const { stage, sinceMicros } = this.#words.stage;
-    if (sinceMicros === 0) return `the persistence worker of ${this.directory} has not made a file call yet`;
-    return `the persistence worker of ${this.directory} is in stage "${stage}" since ${timestamp(sinceMicros)}`;
   }
 
   /** Significant change is counted in bytes only where somebody asks for it, about once a second, and never twice at once. */
@@ -464,40 +456,51 @@ export class StateManager implements HostState, CheckpointCalls {
       });
   }
 
-  get #isClosed(): boolean {
-    return this.#closing !== null;
-  }
-
   async #close(checkpoint: boolean, deadlineMs: number): Promise<void> {
     clearInterval(this.#ticks);
     this.#books.rollback();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.#deadlinePassed(deadlineMs)), deadlineMs);
-    });
+    const deadline = deadlineAfter(deadlineMs);
     try {
-      await Promise.race([this.#finish(checkpoint), deadline]);
+      const failure = await this.#finish(checkpoint, deadline);
+      // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
+      this.#waiters.resolve(this.durableSequence);
+      await this.#abandon();
+      this.#lock.release();
+      if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
     } finally {
-      clearTimeout(timer);
-      this.#waiters.rejectAll(closed());
+      deadline.cancel();
+      this.#waiters.rejectAll(stateClosed());
     }
   }
 
-  async #finish(checkpoint: boolean): Promise<void> {
-    let failure: Error | null = this.#failure;
-    try {
-      if (failure === null) {
-        const done = await this.#session.ask('close', { sequence: this.#postAll(), checkpoint });
-        if (done !== null) this.#wrote(done);
-      }
-    } catch (error) {
-      failure = error as Error;
+  /**
+   * Has the worker make everything durable. A failed write is tried again until the deadline; null, or why it could not be done.
+   * @throws StateError SHUTDOWN_DEADLINE where the worker does not even answer
+   */
+  async #finish(checkpoint: boolean, deadline: Deadline): Promise<Error | null> {
+    const sequence = this.#postAll();
+    let told = false;
+    for (;;) {
+      const failure = this.#failure ?? (await this.#finishOnce(sequence, checkpoint, deadline));
+      if (failure === null || this.#failure !== null) return failure;
+      if (!told) this.#notice('warn', `the state could not be closed yet: ${failure.message}`);
+      told = true;
+      await Promise.race([pause(closeRetryMs), deadline.passed]);
+      if (deadline.hasPassed) return failure;
     }
-    // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
-    this.#waiters.resolve(this.durableSequence);
-    await this.#abandon();
-    this.#lock.release();
-    if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
+  }
+
+  async #finishOnce(sequence: number, checkpoint: boolean, deadline: Deadline): Promise<Error | null> {
+    const asked = this.#session.ask('close', { sequence, checkpoint }).then(
+      (done) => {
+        if (done !== null) this.#wrote(done);
+        return null;
+      },
+      (error: Error) => error,
+    );
+    const first = await Promise.race([asked, deadline.passed]);
+    if (first === 'passed') throw deadlinePassed(deadline.ms, this.#standing);
+    return first;
   }
 
   /** Ends the worker, wherever it is, and everything that would keep this object alive. */
@@ -505,22 +508,6 @@ export class StateManager implements HostState, CheckpointCalls {
     clearInterval(this.#ticks);
     this.#stopSpeaking();
     await this.#session.stop();
-  }
-
-  #deadlinePassed(deadlineMs: number): StateError {
-    return new StateError(
-      'SHUTDOWN_DEADLINE',
-      `the state was not closed within ${deadlineMs} ms: commits up to ${this.durableSequence} of ${this.sequence} are durable; ${this.#whatTheWorkerDoes()}. End this process by SIGKILL: exit would wait for that thread`,
-      {
-        details: {
-          deadline_ms: deadlineMs,
-          stage: this.#words.stage.stage,
-          since_micros: this.#words.stage.sinceMicros,
-          durable_sequence: this.durableSequence,
-          sequence: this.sequence,
-        },
-      },
-    );
   }
 
   /** In an exit handler: nothing asynchronous happens any more on this thread, and the worker still runs. */
@@ -532,10 +519,13 @@ export class StateManager implements HostState, CheckpointCalls {
     const sequence = this.#channel.sentSequence;
     if (this.#words.waitDurable(sequence, lastWordsMs, () => clock.monotonicMs())) return;
     process.stderr.write(
-      `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${this.#whatTheWorkerDoes()}\n`,
+      `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#standing)}\n`,
     );
   }
 }
+
+/** Between two attempts to close on a disk that fails. */
+const closeRetryMs = 100;
 
 function persistenceOptions(settings: StateSettings, epoch: number): PersistenceOptions {
   const { directory, host, currency, generations, staleAfterMs, fileSystem } = settings;
@@ -565,10 +555,6 @@ const nothingRecovered: Recovery = {
   lost: [],
   quarantined: [],
 };
-
-function closed(): StateError {
-  return new StateError('STATE_CLOSED', 'the state is closed; open it again to change or await it');
-}
 
 function codeOf(error: Error): string | null {
   return error instanceof HoldfastError ? error.code : null;

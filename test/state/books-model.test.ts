@@ -222,7 +222,7 @@ it('whatever is staged, rolled back, committed and posted, books and mirror hold
       }
       for (const name of names) expect(events.get(name)).toEqual((committed.get(name) as Plain).events);
     }),
-    { numRuns: 200 },
+    { numRuns: 150 },
   );
 });
 

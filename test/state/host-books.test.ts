@@ -164,6 +164,19 @@ describe('a post', () => {
     expect(() => host.mark('AAPL', 'x')).toThrow(/mark of "AAPL"/);
   });
 
+  it('samples what is held at the last commit, also where that is staged to go', () => {
+    const host = books();
+    const book = host.register('alpha');
+    book.setPosition(position('AAPL'));
+    host.commit();
+    host.takePost();
+    host.mark('AAPL', '7');
+    book.removePosition('AAPL');
+    expect(host.takePost(true)?.delta.marks).toEqual([['AAPL', '7']]);
+    host.rollback();
+    expect(book.snapshot().positions[0]?.last_price).toBe('7');
+  });
+
   it('forgets that an asset was held when the last position in it is gone', () => {
     const host = books();
     const book = host.register('alpha');

@@ -761,13 +761,28 @@ describe('closing', () => {
     expect(disk.mirror().snapshot('alpha').strategy_state).toEqual({ x: 1 });
   });
 
-  it('tells a write that failed', async () => {
+  it('tells a write that failed until the deadline, and leaves the directory free', async () => {
     const state = await open();
     state.register('alpha');
     state.commit();
     await state.durable();
     disk.failure = new Error('ENOSPC');
-    await expect(state.close()).rejects.toThrow('ENOSPC');
+    await expect(state.close({ deadlineMs: 150 })).rejects.toThrow('ENOSPC');
+    disk.failure = null;
+    await expect(open()).resolves.toBeInstanceOf(StateManager);
+  });
+
+  it('tries again until the deadline, since a disk may be full for a moment', async () => {
+    const state = await open();
+    state.register('alpha');
+    state.commit();
+    await state.durable();
+    disk.failure = new Error('ENOSPC');
+    disk.before = (method) => {
+      if (method === 'close' && disk.asked.filter((what) => what === 'close').length === 2) disk.failure = null;
+    };
+    await state.close();
+    expect(disk.checkpoints).toHaveLength(1);
   });
 });
 
