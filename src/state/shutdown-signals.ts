@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { StateError } from '../model/errors.ts';
 
 export interface ShutdownOptions {
   /** After this long the process ends itself by SIGKILL. Default 15,000. */
@@ -9,8 +10,9 @@ export interface ShutdownOptions {
 
 /**
  * On the first of the signals calls `stop`, once. When it resolves the process exits with 0, when it rejects with 1 and the reason on
- * stderr. When the deadline passes first, or a second signal comes, the reason is written and the process ends itself by SIGKILL
- * (137): behind a thread that is stuck in a system call process.exit() never returns. Returns what takes the handlers away again.
+ * stderr. When the deadline passes first, the state's own deadline did (SHUTDOWN_DEADLINE), or a second signal comes, the reason is
+ * written and the process ends itself by SIGKILL (137): behind a thread that is stuck in a system call process.exit() never returns.
+ * Returns what takes the handlers away again.
  */
 export function onShutdownSignals(
   stop: (signal: NodeJS.Signals) => Promise<void>,
@@ -28,8 +30,9 @@ export function onShutdownSignals(
         process.exit(0);
       },
       (error: unknown) => {
-        say(`stopping after ${signal} failed: ${error instanceof Error ? error.message : String(error)}`);
-        // The exit can hang behind a stuck thread, so the deadline stays.
+        const reason = `stopping after ${signal} failed: ${error instanceof Error ? error.message : String(error)}`;
+        if (error instanceof StateError && error.code === 'SHUTDOWN_DEADLINE') die(reason);
+        say(reason);
         process.exit(1);
       },
     );

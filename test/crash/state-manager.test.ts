@@ -124,6 +124,14 @@ describe('a process that uses the state manager', () => {
     expect(ended.stderr).toContain('holdfast: the state was not closed within 50 ms of SIGTERM');
   });
 
+  it('kills itself when the state could not be closed in time, because exit would wait for the stuck thread', async () => {
+    const ended = await run('deadline', (line, child) => {
+      if (line === 'ready') child.kill('SIGTERM');
+    });
+    expect(ended.signal).toBe('SIGKILL');
+    expect(ended.stderr).toContain('stopping after SIGTERM failed: the worker is in fsync');
+  });
+
   it('kills itself at a second signal', async () => {
     const ended = await run('stuck', (line, child) => {
       if (line !== 'ready') return;

@@ -1,3 +1,4 @@
+import { StateError } from '../../src/model/errors.ts';
 import { onShutdownSignals } from '../../src/state/shutdown-signals.ts';
 import { StateManager } from '../../src/state/state-manager.ts';
 
@@ -64,6 +65,10 @@ switch (mode) {
     break;
   case 'stuck':
     onShutdownSignals(() => new Promise(() => {}), { deadlineMs: 50 });
+    process.stdout.write('ready\n');
+    break;
+  case 'deadline':
+    onShutdownSignals(() => Promise.reject(new StateError('SHUTDOWN_DEADLINE', 'the worker is in fsync')));
     process.stdout.write('ready\n');
     break;
   case 'fails':
