@@ -7,7 +7,7 @@ import type { JournalRecord } from './records.ts';
 
 /**
  * Applies the chain's last run to a mirror that holds the start points, segment by segment: memory does not grow with the journal.
- * @param from what leads to this sequence is passed over unread: every strategy has a start there or later
+ * @param from groups that end before this sequence are passed over unread: every strategy has a start there or later
  * @param see is called for each record that is read, before it is applied
  * @returns false where a file has gone since the chain was read
  * @throws CheckpointCorrupted JOURNAL_DAMAGED where the records are not what their headers say
@@ -31,9 +31,8 @@ export function replay(
     // What a running engine has appended since is not part of the chain that was read.
     for (const group of scanSegment(bytes, segment.name).groups.slice(0, segment.groups)) {
       if (index === run.start.index && group.header.group < run.start.group) continue;
-      const { first, last } = group.header;
-      // Whole states at the beginning of an incarnation stand at one point, and may be what is to be read there.
-      if (last < from || (last === from && first < last)) {
+      const { last } = group.header;
+      if (last < from) {
         mirror.start(Math.max(mirror.sequence, last));
         continue;
       }

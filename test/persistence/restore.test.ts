@@ -310,20 +310,62 @@ describe('restarts', () => {
     expect(restored(shorter).recovery).toMatchObject({ epoch: 3, sequence: 7 });
   });
 
-  it('bring a strategy over a damaged beginning by what it stood on', () => {
+  it('do not miss a strategy that only an abandoned history knew', () => {
+    const fs = new MemoryFiles();
+    const session = open(fs, 1);
+    commit(session, delta(0, 2, both));
+    const shorter = fs.copy();
+    commit(session, delta(2, 5, ['gamma']));
+    checkpoint(session, 1, ['gamma']);
+    open(shorter, 2);
+    shorter.put('gamma_checkpoint.json', fs.get('gamma_checkpoint.json'));
+    expect(restored(shorter).mirror.strategies()).toEqual(both);
+  });
+
+  it('are refused where their beginning is damaged, because nobody knows what it stood on', () => {
     const fs = new MemoryFiles();
     commit(open(fs, 1), delta(0, 2, both));
-    const session = open(fs, 2);
-    commit(session, delta(2, 3, ['alpha']));
-    const bytes = fs.get('journal/2-2.journal');
-    const [, second = 0] = groupOffsets(bytes);
+    commit(open(fs, 2), delta(2, 3, ['alpha']));
+    const [, second = 0] = groupOffsets(fs.get('journal/2-2.journal'));
     for (let index = 0; index < second; index++) {
       const copy = fs.copy();
       damage(copy, 'journal/2-2.journal', index);
-      const error = tried(() => restored(copy));
-      if (error !== null) expect(error.code).toBe('JOURNAL_DAMAGED');
-      else expect(stateOf(restored(copy).mirror)).toEqual(stateOf(session.mirror));
+      expect(codeOf(() => restored(copy)).code).toBe('JOURNAL_DAMAGED');
     }
+  });
+
+  it('bring a strategy over a damaged part of their beginning by its checkpoint and what they stood on', () => {
+    const fs = new MemoryFiles();
+    const first = open(fs, 1);
+    commit(first, delta(0, 1, both));
+    checkpoint(first, 1, ['beta']);
+    commit(first, delta(1, 2, both));
+    const session = open(fs, 2);
+    // The same beginning, but in three groups, of which the one with beta is damaged.
+    const [, opening, alpha, beta, ready] = fs
+      .get('journal/2-2.journal')
+      .toString()
+      .split(/(?<=\n)/);
+    const common = { segment: 2, epoch: 2, first: 2, last: 2 };
+    const groups = [
+      encodeGroup({ ...common, group: 1, strategies: 1 }, [String(opening), String(alpha)]),
+      encodeGroup({ ...common, group: 2, strategies: 2 }, [String(beta)]),
+      encodeGroup({ ...common, group: 3, strategies: 2 }, [String(ready)]),
+    ];
+    fs.put('journal/2-2.journal', Buffer.concat(groups));
+    expect(stateOf(restored(fs, { readOnly: true }).mirror)).toEqual(stateOf(session.mirror));
+    damage(fs, 'journal/2-2.journal', (groups[0]?.length ?? 0) + 150);
+    const { mirror, recovery } = restored(fs, { readOnly: true });
+    expect(stateOf(mirror)).toEqual(stateOf(session.mirror));
+    expect(recovery.used).toMatchObject([
+      { strategy: 'alpha', source: 'journal', file: 'journal/2-2.journal' },
+      { strategy: 'beta', source: 'checkpoint', sequence: 1, records: 1 },
+    ]);
+    // Without the checkpoint the journal before it still leads there; without both there is no way.
+    fs.files.delete(`${directory}/beta_checkpoint.json`);
+    expect(stateOf(restored(fs, { readOnly: true }).mirror)).toEqual(stateOf(session.mirror));
+    fs.files.delete(`${directory}/journal/1-0.journal`);
+    expect(codeOf(() => restored(fs)).code).toBe('JOURNAL_DAMAGED');
   });
 });
 
@@ -539,16 +581,6 @@ describe('what is not ours', () => {
     expect(codeOf(() => restored(fs)).code).toBe('STATE_PATH_REFUSED');
   });
 });
-
-function tried(work: () => unknown): StateError | null {
-  try {
-    work();
-    return null;
-  } catch (error) {
-    if (error instanceof StateError) return error;
-    throw error;
-  }
-}
 
 function sha256(text: string): string {
   return `sha256:${hash('sha256', text, 'hex')}`;
