@@ -56,7 +56,7 @@ export class TradingCore {
   readonly ledger: DecimalLedger;
   readonly adjustments: Adjustments;
   readonly lives: Lives;
-  readonly hosts = new Map<string, StrategyHost>();
+  readonly hosts: Map<string, StrategyHost> = new Map();
   readonly #options: CoreOptions;
   readonly #state: HostState;
   readonly #routes = new MarketRoutes();

@@ -42,18 +42,19 @@ import { join } from 'node:path';
 import { PositionReconciler, StateManager } from 'holdfast';
 import { PaperExchange, startPaperServer } from 'holdfast/brokers';
 
-const keys = { id: 'package-check', secret: 'package-check-secret' };
-process.env.APCA_API_KEY_ID = keys.id;
-process.env.APCA_API_SECRET_KEY = keys.secret;
+const keys = { keyId: 'package-check', secretKey: 'package-check-secret' };
+process.env.APCA_API_KEY_ID = keys.keyId;
+process.env.APCA_API_SECRET_KEY = keys.secretKey;
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-installed-'));
-const server = await startPaperServer({ exchange: new PaperExchange({ cash: { USD: '1000' }, assets: { AAPL: { currency: 'USD' } } }), keys });
+const server = await startPaperServer({ exchange: new PaperExchange({ cash: { USD: '1000' }, assets: { AAPL: 'USD' } }), keys });
 const state = await StateManager.open({ directory });
 const book = state.register('package_check');
 book.setCash('1000');
 const sequence = state.commit();
 await state.durable(sequence);
 const reconciler = new PositionReconciler({
-  broker: { module: 'alpaca', options: { baseUrl: server.url } },
+  broker: { module: 'alpaca', options: { url: server.url } },
+  policy: 'WARN_ONLY',
   requestSnapshot: (through, port) => state.sendSnapshot(through, port),
 });
 const report = await reconciler.reconcile({ trigger: 'on_demand', sequence, policy: 'WARN_ONLY' });
