@@ -21,9 +21,16 @@ export class Adjustments implements FillLedger {
     this.#ledger = ledger;
     this.#unassigned = unassigned;
     this.#currency = currency;
-    for (const key of unassigned.keys()) {
-      const at = unassigned.get(key);
-      if (key.startsWith(keyPrefix) && typeof at === 'string') this.#covered.set(key, micros(at));
+    this.reload();
+  }
+
+  /** Reads what is covered anew: after a restore, and after a rollback. */
+  reload(): void {
+    this.#covered.clear();
+    for (const key of this.#unassigned.keys()) {
+      if (!key.startsWith(keyPrefix)) continue;
+      const at = this.#unassigned.get(key);
+      if (typeof at === 'string') this.#covered.set(key, micros(at));
     }
   }
 

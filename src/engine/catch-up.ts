@@ -1,5 +1,6 @@
 import type { After } from '../actor/timers.ts';
 import type { ActivityCursor, BrokerAdapter, FillPage } from '../brokers/adapter.ts';
+import { StateError } from '../model/errors.ts';
 import type { OrderReport } from '../model/report.ts';
 import { Backoff, pause } from './backoff.ts';
 import type { OrderManager } from './order-manager.ts';
@@ -63,23 +64,32 @@ async function readOwners(
 /** How many executions are booked in one commit. */
 const commitFillsMax = 200;
 
+export interface Booked {
+  readonly fills: number;
+  /** False where something could not be booked: the engine is halted then, and the cursor stands before it. */
+  readonly complete: boolean;
+}
+
 /** Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches. */
-export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): number {
-  core.transact(() => {
+export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): Booked {
+  const reported = core.transact(() => {
     for (const report of reports) core.orders.report(report, true);
   });
   let booked = 0;
+  if (!reported) return { fills: booked, complete: false };
   for (let from = 0; from < page.fills.length; from += commitFillsMax) {
     const fills = page.fills.slice(from, from + commitFillsMax);
     const last = fills.at(-1);
-    core.transact(() => {
-      for (const fill of fills) if (core.orders.fill(fill)) booked += 1;
+    let inThisCommit = 0;
+    const committed = core.transact(() => {
+      for (const fill of fills) if (core.orders.fill(fill)) inThisCommit += 1;
       // A long page must not forget its first execution ids before the cursor is past them.
       if (last?.activity_id != null) core.moveCursor({ activity_id: last.activity_id, at: last.at });
     });
+    if (!committed) return { fills: booked, complete: false };
+    booked += inThisCommit;
   }
-  core.transact(() => core.moveCursor(page.cursor));
-  return booked;
+  return { fills: booked, complete: core.transact(() => core.moveCursor(page.cursor)) };
 }
 
 export interface CatchUpOptions {
@@ -126,8 +136,12 @@ export class CatchUp {
       this.#again = false;
       try {
         const missed = await readMissed(broker, core.orders, core.books.unassigned.cursor());
+        let complete = false;
+        await inTurn(() => {
+          complete = bookMissed(core, missed).complete;
+        });
+        if (!complete) throw new StateError('NOT_BOOKED', 'what was missed could not be booked');
         failures = 0;
-        await inTurn(() => bookMissed(core, missed));
         if (core.orders.behind) await this.#wait(backoff.nextMs());
       } catch (error) {
         failures += 1;

@@ -100,7 +100,10 @@ export class StartUp {
         // Books that were not opened here and have no cursor hold what was executed until they were saved.
         return readMissed(broker, core.orders, known ? cursor : { activity_id: null, at: state.recovery.timestamp });
       });
-      fills += bookMissed(core, missed);
+      const booked = bookMissed(core, missed);
+      fills += booked.fills;
+      // What cannot be booked has halted the engine: it comes up, and trades nothing.
+      if (!booked.complete) return fills;
       if (!core.orders.behind || round >= behindRoundsMax) return fills;
       await pause(after, 200 * round, signal);
     }

@@ -257,6 +257,7 @@ export class TradingCore {
     this.#state.rollback();
     this.#notices = [];
     this.orders.reindex();
+    this.adjustments.reload();
     this.#inside = false;
     this.#options.fault(error);
   }

@@ -126,6 +126,36 @@ describe('a halt', () => {
   });
 });
 
+describe('an event that fails halfway', () => {
+  it('is taken back whole, what it had ended included, and booked when it can be', async () => {
+    const puppet = new Puppet('alpha');
+    const { engine, broker, start, trade, idle, pass, position, order, state } = rig({ strategies: [puppet] });
+    await start();
+    let orderId = '';
+    puppet.next((context) => {
+      orderId = context.submit(buy);
+    });
+    await trade('AAPL', '100');
+    broker.disconnect();
+    broker.fill(orderId);
+    const foreign = broker.placeElsewhere('TSLA', '1').order_id ?? '';
+    const bad = broker.fill(foreign);
+    broker.fills[1] = { ...bad, price: 'NaN' };
+    broker.reconnect();
+    await idle();
+    expect(engine.phase).toMatchObject({ kind: 'halted', source: 'engine' });
+    expect(position('alpha', 'AAPL')).toBe('0');
+    expect(order('alpha', orderId)?.filled_amount).toBe('0');
+    expect(state.register('alpha').hasExecution('x-1')).toBe(false);
+    broker.fills[1] = bad;
+    await engine.resume('the broker has mended its list');
+    await pass(5000);
+    expect(position('alpha', 'AAPL')).toBe('10');
+    expect(position('UNASSIGNED', 'TSLA')).toBe('1');
+    expect(order('alpha', orderId)).toBeUndefined();
+  });
+});
+
 describe('lag', () => {
   it('refuses orders while commits wait too long to become durable', async () => {
     const puppet = new Puppet('alpha');
@@ -321,7 +351,7 @@ describe('strategies that come and go', () => {
 
   it('hear their timers until these are cleared or they fail', async () => {
     const puppet = new Puppet('alpha');
-    const { start, trade, pass } = rig({ strategies: [puppet] });
+    const { start, trade, pass, clock } = rig({ strategies: [puppet] });
     await start();
     puppet.next((context) => {
       context.after(100, 'once');
@@ -334,6 +364,9 @@ describe('strategies that come and go', () => {
     await trade('AAPL', '100');
     await pass(700);
     expect(puppet.heard).toHaveLength(4);
+    puppet.next((context) => context.every(100, 'more'));
+    await trade('AAPL', '100');
+    expect(clock.pendingTimers).toBe(1);
     puppet.next((context) => {
       context.after(100, 'never');
       throw new Error('oops');
@@ -341,6 +374,7 @@ describe('strategies that come and go', () => {
     await trade('AAPL', '100');
     await pass(700);
     expect(puppet.heard).toHaveLength(4);
+    expect(clock.pendingTimers).toBe(0);
   });
 });
 

@@ -292,6 +292,28 @@ describe('an order whose report is ahead of its executions', () => {
     expect(order('alpha', orderId)).toBeUndefined();
   });
 
+  it('finds the owner of an execution that names only the broker’s id, though its order is unknown', async () => {
+    const { submit, order, position, broker, idle, pass } = await desk();
+    broker.next('submitOrder', { kind: 'lost' });
+    broker.next('fetchOrder', { kind: 'hang' });
+    const orderId = await submit();
+    broker.disconnect();
+    const fill = broker.fill(orderId, { amount: '4' });
+    broker.fills[0] = { ...fill, order_id: null };
+    const open = broker.orders.get(orderId);
+    broker.next('fetchOpenOrders', { kind: 'fail', error: unreachable() });
+    broker.orders.delete(orderId);
+    broker.next('fetchOrder', { kind: 'hold' });
+    broker.reconnect();
+    await pass(1000);
+    if (open !== undefined) broker.orders.set(orderId, { ...open, status: 'canceled' });
+    broker.release();
+    await idle();
+    expect(position('alpha', 'AAPL')).toBe('4');
+    expect(position('UNASSIGNED', 'AAPL')).toBe('0');
+    expect(order('alpha', orderId)).toBeUndefined();
+  });
+
   it('catches up with retries while the broker does not answer', async () => {
     const { submit, position, broker, idle, pass, alerted } = await desk();
     const orderId = await submit();

@@ -65,6 +65,24 @@ describe('an account on its first day', () => {
     expect(state.register('UNASSIGNED').cash()).toBe('4600');
   });
 
+  it('counts what is executed while it is opened', async () => {
+    const broker = new FakeBroker({ cash: { USD: '5000' } });
+    const { order_id: foreign } = broker.placeElsewhere('TSLA', '2');
+    broker.next('fetchFills', { kind: 'hold' }, { kind: 'slow' });
+    const { engine, position, state, idle } = rig({ broker });
+    const started = engine.start();
+    await broker.until('fetchFills', 1);
+    broker.release();
+    await broker.until('fetchFills', 2);
+    broker.fill(foreign ?? '', { price: '200' });
+    await idle();
+    broker.release();
+    await started;
+    await idle();
+    expect(position('UNASSIGNED', 'TSLA')).toBe('2');
+    expect(state.register('UNASSIGNED').cash()).toBe('4600');
+  });
+
   it('says so when strategies are given more cash than there is', async () => {
     const { start, alerted } = rig({ strategies: [new Puppet('alpha', { initialCash: { USD: '1' } })] });
     await start();
@@ -204,6 +222,22 @@ describe('what happened while nobody was there', () => {
     await reborn.idle();
     expect(reborn.position('alpha', 'AAPL')).toBe('2');
     expect(reborn.order('alpha', orderId)).toMatchObject({ filled_amount: '2', status: 'partially_filled' });
+  });
+
+  it('and cannot be booked halts the engine, which comes up all the same, with the cursor before it', async () => {
+    const { life, puppet, next } = await firstLife();
+    const orderId = await submitted(life, puppet);
+    life.broker.crashEngine();
+    const good = life.broker.fill(orderId, { amount: '2', silent: true });
+    life.broker.fills[0] = { ...good, price: 'NaN' };
+    const second = next();
+    expect((await second.start()).phase).toMatchObject({ kind: 'halted', source: 'engine' });
+    expect(second.position('alpha', 'AAPL')).toBe('0');
+    life.broker.fills[0] = good;
+    const third = rig({ state: reborn(second.engine.snapshot()), broker: life.broker });
+    await third.start();
+    expect(third.position('alpha', 'AAPL')).toBe('2');
+    expect(third.engine.phase.kind).toBe('halted');
   });
 
   it('ends orders that ended, and a cancel that was asked for is asked again', async () => {

@@ -27,11 +27,13 @@ export type FakeCallName =
   | 'connect';
 
 /**
- * What becomes of one call. hold: it is taken only when release() is called, and answered then, or refused with `error`. lost: it is taken, and the answer is
+ * What becomes of one call. hold: it is taken only when release() is called, and answered then, or refused with `error`. slow: it is
+ * taken at once, and what was true then is answered when release() is called. lost: it is taken, and the answer is
  * an error. fail: it is not taken. hang: it is taken and never answered.
  */
 export type FakeOutcome =
   | { readonly kind: 'hold'; readonly error?: Error }
+  | { readonly kind: 'slow' }
   | { readonly kind: 'lost'; readonly error?: Error }
   | { readonly kind: 'fail'; readonly error: Error }
   | { readonly kind: 'hang' };
@@ -309,7 +311,8 @@ export class FakeBroker implements BrokerAdapter {
         return;
       }
       if (outcome.kind === 'fail') return reject(outcome.error);
-      take();
+      const taken = take();
+      if (outcome.kind === 'slow') this.#held.push(() => resolve(taken));
       if (outcome.kind === 'lost') reject(outcome.error ?? unreachable());
     });
   }

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { Backoff, pause } from '../../src/engine/backoff.ts';
+import { BrokerError } from '../../src/model/errors.ts';
+import { ManualClock } from '../../src/testing/manual-clock.ts';
+
+describe('backoff', () => {
+  it('doubles up to its maximum, and begins again', () => {
+    const backoff = new Backoff({ firstMs: 100, maxMs: 500, random: () => 0 });
+    expect([1, 2, 3, 4].map(() => backoff.nextMs())).toEqual([100, 200, 400, 500]);
+    backoff.reset();
+    expect(backoff.nextMs()).toBe(100);
+  });
+
+  it('takes away up to a half by chance', () => {
+    expect(new Backoff({ firstMs: 100, random: () => 1 }).nextMs()).toBe(50);
+  });
+
+  it('obeys a broker that says when to come back', () => {
+    const limited = new BrokerError('BROKER_RATE_LIMITED', 'slow down', { details: { retry_after_ms: 9000 } });
+    expect(new Backoff({ random: () => 0 }).nextMs(limited)).toBe(9000);
+  });
+});
+
+describe('a pause', () => {
+  it('ends with its time, and earlier with its signal, and leaves nothing behind', async () => {
+    const clock = new ManualClock();
+    const first = pause(clock.after, 100, new AbortController().signal);
+    clock.advance(100);
+    await first;
+    const control = new AbortController();
+    const second = pause(clock.after, 100, control.signal);
+    control.abort();
+    await second;
+    await pause(clock.after, 100, control.signal);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
