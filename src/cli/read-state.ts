@@ -1,11 +1,14 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { StateError } from '../model/errors.ts';
 import { systemClock } from '../model/time.ts';
+import { parseCheckpointName } from '../persistence/checkpoint-names.ts';
 import { isLocked } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import { type Restored, restore } from '../persistence/restore.ts';
+import { journalDirectory } from '../persistence/state-directory.ts';
 import type { Holder } from '../persistence/status-file.ts';
+import { busy } from './progress.ts';
 
 /** A state directory as another process sees it: nothing is locked, nothing is written. */
 export interface StateView {
@@ -15,32 +18,63 @@ export interface StateView {
   readonly restored: Restored;
 }
 
-const staleAfterMs = 3_600_000;
+export const staleAfterMs = 3_600_000;
 
 /**
  * What a restore of the directory would give now, whether an engine runs on it or not.
- * @throws StateError STATE_DIRECTORY_MISSING, and whatever a restore throws
+ * @throws StateError STATE_DIRECTORY_MISSING, STATE_DIRECTORY_FOREIGN, and whatever a restore throws
  */
-export function readState(directory: string): StateView {
+export function readState(directory: string, options: { readonly staleAfterMs?: number } = {}): StateView {
   const absolute = stateDirectory(directory);
   const { held, holder } = isLocked(absolute);
-  const restored = restore(nodeFileSystem, absolute, {
-    currency: 'USD',
-    staleAfterMs,
-    now: systemClock.nowMicros(),
-    readOnly: true,
-    lockHeld: held,
-  });
+  const restored = busy(`reading ${absolute}`, () =>
+    restore(nodeFileSystem, absolute, {
+      currency: null,
+      staleAfterMs: options.staleAfterMs ?? staleAfterMs,
+      now: systemClock.nowMicros(),
+      readOnly: true,
+      lockHeld: held,
+    }),
+  );
   return { directory: absolute, running: held, holder, restored };
 }
 
-/** The absolute path of an existing directory. */
+/**
+ * The absolute path of a directory that is a state directory, or an empty one that may become it.
+ * @throws StateError STATE_DIRECTORY_MISSING; STATE_DIRECTORY_FOREIGN where there are files, and none of them is ours;
+ *   READ_FAILED where it cannot be listed
+ */
 export function stateDirectory(directory: string): string {
   const absolute = resolve(directory);
-  if (existsSync(absolute)) return absolute;
-  throw new StateError(
-    'STATE_DIRECTORY_MISSING',
-    `${absolute}: no such directory. Give the state directory of an engine (its state_dir, or $HOLDFAST_STATE_DIR).`,
-    { details: { path: absolute } },
-  );
+  const stat = statSync(absolute, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw refused('STATE_DIRECTORY_MISSING', absolute, `no such directory. ${advice}`);
+  }
+  if (!stat.isDirectory()) throw refused('STATE_DIRECTORY_MISSING', absolute, `not a directory. ${advice}`);
+  const names = list(absolute);
+  if (names.length === 0 || names.some(isOurs)) return absolute;
+  const below = names.find((name) => existsSync(join(absolute, name, 'lock.db')));
+  const hint = below === undefined ? advice : `Did you mean ${join(absolute, below)}?`;
+  throw refused('STATE_DIRECTORY_FOREIGN', absolute, `holds other files and no state of an engine. ${hint}`);
+}
+
+const advice = 'Give the state directory of an engine (its state_dir, or $HOLDFAST_STATE_DIR).';
+
+function isOurs(name: string): boolean {
+  return name === 'lock.db' || name === journalDirectory || parseCheckpointName(name) !== null;
+}
+
+function list(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (cause) {
+    throw new StateError('READ_FAILED', `${directory}: cannot be listed: ${(cause as Error).message}`, {
+      cause,
+      details: { path: directory },
+    });
+  }
+}
+
+function refused(code: string, path: string, why: string): StateError {
+  return new StateError(code, `${path}: ${why}`, { details: { path } });
 }

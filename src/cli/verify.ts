@@ -9,7 +9,7 @@ import { stateDirectory } from './read-state.ts';
 export async function verifyDirectory(directory: string, options: CommonOptions): Promise<ExitCode> {
   const absolute = stateDirectory(directory);
   const report = verify(nodeFileSystem, absolute, {
-    currency: 'USD',
+    currency: null,
     staleAfterMs: 3_600_000,
     now: systemClock.nowMicros(),
     lockHeld: isLocked(absolute).held,

@@ -54,6 +54,8 @@ export interface ChainSegment {
   readonly void: boolean;
   /** The base of the incarnation that begins here, where one does. */
   readonly begins: number | null;
+  /** The base currency that its opening names; null where it is lost or names none. */
+  readonly currency: string | null;
 }
 
 /** Between two runs: what should have connected `reached` with `found` is not there. */
@@ -168,6 +170,7 @@ class ChainBuilder {
       damages: scan.damages,
       void: walk.isVoid,
       begins: walk.begun,
+      currency: walk.currency,
     });
   }
 
@@ -255,6 +258,7 @@ class SegmentWalk {
   #state: 'opening' | 'beginning' | 'running' = 'opening';
   #beginning: Beginning | null = null;
   #begun: number | null = null;
+  #currency: string | null = null;
 
   constructor(file: string, bytes: Buffer, scan: SegmentScan) {
     this.#file = file;
@@ -270,6 +274,10 @@ class SegmentWalk {
     return this.#begun;
   }
 
+  get currency(): string | null {
+    return this.#currency;
+  }
+
   /** `begun`: a beginning is complete with this group. `connects`: the group is one of those that follow. */
   next(group: ScannedGroup): { readonly begun: Beginning | null; readonly connects: boolean } {
     const { first, last } = group.header;
@@ -280,6 +288,7 @@ class SegmentWalk {
     }
     for (const record of recordsOf(this.#file, this.#bytes, group)) {
       if (record.kind === 'segment') {
+        this.#currency = record.currency ?? null;
         if (record.from === null) {
           this.#state = 'running';
           break;

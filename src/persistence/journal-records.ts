@@ -50,7 +50,8 @@ const faults: Readonly<Record<string, (fields: Fields) => string | null>> = {
     const version = fields['format_version'];
     if (isCount(version) && version > journalFormatVersion) throw newer(version);
     if (version !== journalFormatVersion) return 'format_version is missing';
-    const from = fields['from'];
+    const { from, currency } = fields;
+    if (currency !== undefined && typeof currency !== 'string') return 'currency is wrong';
     const fromIsRight = from === null || (isObject(from) && isCount(from['epoch']) && isCount(from['sequence']));
     return fromIsRight && isCount(fields['epoch']) && isCount(fields['base']) ? null : 'from, epoch or base is wrong';
   },

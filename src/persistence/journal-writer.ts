@@ -37,6 +37,8 @@ export interface JournalWriterOptions {
   readonly segmentBytesMax: number;
   /** Above every number in the directory. */
   readonly nextSegment: number;
+  /** The host's base currency, for the record that opens a segment. */
+  readonly currency?: string;
   /** Told before each file call that may take long, and with 'idle' after the last. */
   readonly onStage?: (stage: Stage, path: string) => void;
 }
@@ -252,8 +254,9 @@ export class JournalWriter {
     base: number,
     at: Timestamp,
   ): JournalRecord {
-    const { epoch, incarnation } = this.#options;
-    return { kind: 'segment', format_version: journalFormatVersion, epoch, incarnation, from, base, at };
+    const { epoch, incarnation, currency } = this.#options;
+    const version = { kind: 'segment', format_version: journalFormatVersion } as const;
+    return { ...version, epoch, incarnation, from, base, ...(currency === undefined ? {} : { currency }), at };
   }
 
   #rotate(): void {

@@ -16,6 +16,8 @@ export type JournalRecord =
       readonly incarnation: number;
       readonly from: { readonly epoch: number; readonly sequence: number } | null;
       readonly base: number;
+      /** The host's base currency, in which positions without a currency of their own are. */
+      readonly currency?: string;
       readonly at: Timestamp;
     }
   | ({ readonly kind: 'delta' } & SnapshotDelta)

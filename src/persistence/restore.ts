@@ -14,8 +14,8 @@ import { planRestore, type RestorePlan } from './restore-plan.ts';
 import { RestoreTrace } from './restore-trace.ts';
 
 export interface RestoreOptions {
-  /** The host's base currency. */
-  readonly currency: string;
+  /** The host's base currency; null: the one that the files name, for whoever looks on. */
+  readonly currency: string | null;
   readonly staleAfterMs: number;
   /** Microseconds since the epoch. */
   readonly now: number;
@@ -49,7 +49,8 @@ const attemptsMax = 10;
  * The newest state that the directory holds: of each strategy the newest valid checkpoint that stands in the journal's history,
  * and the journal after it, all at one restore point. What is damaged and not needed is reported and, unless `readOnly`, kept in
  * quarantine/ once everything else has succeeded, so that a restore that fails leaves the directory as it was.
- * @throws CheckpointCorrupted CHECKPOINT_CORRUPTED, JOURNAL_DAMAGED, JOURNAL_MISSING; StateError FORMAT_NEWER, READ_FAILED, WRITE_FAILED
+ * @throws CheckpointCorrupted CHECKPOINT_CORRUPTED, JOURNAL_DAMAGED, JOURNAL_MISSING; StateError FORMAT_NEWER, CURRENCY_MISMATCH,
+ *   READ_FAILED, WRITE_FAILED
  */
 export function restore(fs: FileSystem, directory: string, options: RestoreOptions): Restored {
   for (let attempt = 1; ; attempt++) {
@@ -70,14 +71,14 @@ function restoreOnce(fs: FileSystem, directory: string, options: RestoreOptions)
   // Generations are counted only when checkpoints are written, which this store never does.
   const store = new CheckpointStore(fs, directory, {
     generations: 2,
-    currency: options.currency,
+    currency: options.currency ?? defaultCurrency,
     ...noticeOf(options),
   });
   if (!options.readOnly) store.sweep();
   const evidence = readEvidence(fs, directory, store);
   if (evidence === null) return null;
   const plan = planRestore(evidence.chain, evidence.generations);
-  const mirror = new Mirror({ currency: options.currency });
+  const mirror = new Mirror({ currency: baseCurrency(directory, evidence, plan, options.currency) });
   const trace = new RestoreTrace(plan, mirror, evidence);
   for (const [strategy, { generation }] of plan.starts) {
     const held = evidence.newest.get(strategy);
@@ -108,6 +109,32 @@ function restoreOnce(fs: FileSystem, directory: string, options: RestoreOptions)
     ...counted(evidence, plan),
     coverage: plan.coverage,
   };
+}
+
+const defaultCurrency = 'USD';
+
+/** Positions without a currency are in the base currency, so that another one would change what they are worth. */
+function baseCurrency(
+  directory: string,
+  { chain, newest }: ReadEvidence,
+  plan: RestorePlan,
+  wanted: string | null,
+): string {
+  const named = new Set<string>();
+  for (const [strategy, { generation }] of plan.starts) {
+    const held = newest.get(strategy);
+    if (generation.kind === 'ok' && held !== undefined) named.add(held.checkpoint.currency);
+  }
+  const journal = chain.segments.findLast(({ currency }) => currency !== null)?.currency ?? null;
+  if (plan.replayFrom !== null && journal !== null) named.add(journal);
+  const [first] = named;
+  const other = [...named].find((currency) => currency !== (wanted ?? first));
+  if (other === undefined) return wanted ?? first ?? defaultCurrency;
+  throw new StateError(
+    'CURRENCY_MISMATCH',
+    `${directory}: the state is kept in ${other}, and the host's base currency is ${wanted ?? first}. Nothing was changed. Set the currency to ${other}, or use another directory.`,
+    { details: { path: directory, currency: wanted ?? first ?? null, expected: other } },
+  );
 }
 
 function quarantineAll(

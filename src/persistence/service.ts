@@ -156,10 +156,13 @@ export class PersistenceService implements PersistenceControl {
         incarnation: this.#incarnation,
         segmentBytesMax,
         nextSegment,
+        currency: this.#options.currency,
       });
-      const at = timestamp(this.#clock.nowMicros());
+      const now = timestamp(this.#clock.nowMicros());
+      // Old state that is written anew is as old as it was: a crash right after this must not make it look fresh.
+      const at = recovery.timestamp ?? now;
       const from = { epoch: recovery.epoch, sequence: recovery.sequence };
-      journal.begin(from, base, wholeStates(mirror, at, base), at);
+      journal.begin(from, base, wholeStates(mirror, at, base), now);
       journal.adopt(segments);
       mirror.start(base);
       const accepting = new ServiceAccepting({

@@ -65,7 +65,7 @@ export interface VerifiedSegment {
  * @throws StateError READ_FAILED where the directory cannot be read at all; what a restore would throw is in `error`
  */
 export function verify(fs: FileSystem, directory: string, options: Omit<RestoreOptions, 'readOnly'>): VerifyReport {
-  const generations = verifyGenerations(fs, directory, options.currency);
+  const generations = verifyGenerations(fs, directory, options.currency ?? 'USD');
   const journal = verifyJournal(fs, directory);
   const { recovery, error } = tryRestore(fs, directory, options);
   const segments = journal.chain === null ? [] : verifySegments(journal.chain);
