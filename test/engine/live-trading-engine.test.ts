@@ -256,6 +256,13 @@ describe('an order without an answer', () => {
     puppet.next((context) => context.submit(buy) && undefined);
     await trade('AAPL', '100');
     expect(alerted('ORDER_REFUSED')[0]?.message).toContain('is unknown');
+    puppet.next((context) => {
+      expect(() => context.submit(buy)).toThrow(/is unknown/);
+      context.state.set('refused', true);
+    });
+    await trade('AAPL', '100');
+    expect(state.register('alpha').get('refused')).toBe(true);
+    expect(state.register('alpha').orders()).toHaveLength(1);
     broker.release();
     await trade('AAPL', '100');
     expect(state.register('alpha').orders()).toMatchObject([{ status: 'open', broker_order_id: 'b-1', reason: null }]);
