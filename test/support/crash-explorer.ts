@@ -1,0 +1,131 @@
+import type { FileSystem } from '../../src/persistence/file-system.ts';
+import type { PersistenceOptions } from '../../src/persistence/protocol.ts';
+import {
+  type DiskState,
+  type ModelCall,
+  ModelDisk,
+  type ModelDiskOptions,
+  seededRandom,
+} from '../../src/testing/model-disk.ts';
+import { type Expectation, type Found, found, whyBroken } from './crash-expectation.ts';
+
+export interface ExplorerOptions {
+  /** What stands between persistence and the disk: nothing, or a mutant. */
+  readonly wrap?: (disk: ModelDisk) => FileSystem;
+  readonly disk?: ModelDiskOptions;
+  readonly host?: Partial<PersistenceOptions>;
+  /** Of the disks and moments that were found, so many get a restart with a second crash in each of its steps. */
+  readonly restartsMax?: number;
+  /** As of CrashStatesOptions. */
+  readonly statesMax?: number;
+  readonly seed?: number;
+}
+
+export interface ExplorerCounts {
+  /** Moments between two calls. */
+  crashPoints: number;
+  /** Pairs of a moment and a disk that may be found then; each was judged. */
+  states: number;
+  /** Of these, disks that differ: each was restored. */
+  disks: number;
+  /** Moments with more disks than the bound, of which some were taken by seed. */
+  sampled: number;
+  ms: number;
+}
+
+/** A crash that broke the invariant: where, and how. */
+export interface Bad {
+  readonly where: string;
+  readonly why: string;
+}
+
+export const noCounts: ExplorerCounts = { crashPoints: 0, states: 0, disks: 0, sampled: 0, ms: 0 };
+
+/** Crashes a disk before each call that changes it, in every way, and judges what a restore gives. */
+export class Explorer {
+  readonly counts: ExplorerCounts = { ...noCounts };
+  readonly bad: Bad[] = [];
+  readonly options: ExplorerOptions;
+  readonly #found = new Map<string, Found>();
+  /** Told of each disk that was not seen before. */
+  onDisk: (state: DiskState, result: Found) => void = () => {};
+  /** Told of each moment. */
+  onCrashPoint: (where: string) => void = () => {};
+
+  constructor(options: ExplorerOptions = {}) {
+    this.options = options;
+  }
+
+  fileSystem(disk: ModelDisk): FileSystem {
+    return this.options.wrap?.(disk) ?? disk;
+  }
+
+  /** From now on every call on the disk is a crash point. */
+  watch(disk: ModelDisk, expected: () => Expectation, what: string): void {
+    disk.before = (call) => this.look(disk, expected(), `${what}, before ${described(call)}`);
+  }
+
+  /** A crash now. */
+  look(disk: ModelDisk, expected: Expectation, where: string): void {
+    const started = performance.now();
+    const { statesMax = 4_096, seed = 1 } = this.options;
+    const states = disk.crashStates({ statesMax, seed: seed + this.counts.crashPoints });
+    this.counts.crashPoints += 1;
+    if (!states.exhaustive) this.counts.sampled += 1;
+    for (const state of states) {
+      this.counts.states += 1;
+      const why = whyBroken(this.#result(state), expected);
+      if (why !== null) this.fail(where, `${why}\n${state.key}`);
+    }
+    this.counts.ms += performance.now() - started;
+    this.onCrashPoint(where);
+  }
+
+  fail(where: string, why: string): void {
+    this.bad.push({ where, why });
+  }
+
+  #result(state: DiskState): Found {
+    const known = this.#found.get(state.key);
+    if (known !== undefined) return known;
+    const result = found(this.fileSystem(ModelDisk.from(state, this.options.disk)));
+    this.#found.set(state.key, result);
+    this.counts.disks += 1;
+    this.onDisk(state, result);
+    return result;
+  }
+}
+
+export function described({ number, call, path, to }: ModelCall): string {
+  return `call ${number}, ${call} ${path}${to === null ? '' : ` to ${to}`}`;
+}
+
+/** The counts as one line for a person. */
+export function countsLine({ crashPoints, states, disks, sampled, ms }: ExplorerCounts, bad: number): string {
+  const perSecond = Math.round(states / (ms / 1000));
+  const bound = sampled === 0 ? 'all of them' : `${sampled} crash points sampled beyond the bound`;
+  return `${crashPoints} crash points, ${states} states explored (${bound}), ${disks} different disks restored, ${perSecond} states a second, bad = ${bad}`;
+}
+
+/** A choice of `most` out of what comes, each as likely as the other, made as it comes. */
+export class Reservoir<T> {
+  readonly kept: T[] = [];
+  #seen = 0;
+  readonly #most: number;
+  readonly #random: () => number;
+
+  constructor(most: number, seed: number) {
+    this.#most = most;
+    this.#random = seededRandom(seed);
+  }
+
+  offer(make: () => T): void {
+    this.#seen += 1;
+    if (this.kept.length < this.#most) {
+      this.kept.push(make());
+      return;
+    }
+    const place = Math.floor(this.#random() * this.#seen);
+    if (place < this.#most) this.kept[place] = make();
+  }
+}

@@ -1,0 +1,173 @@
+import type { SnapshotDelta, StrategyDelta } from '../../src/model/delta.ts';
+import { timestamp } from '../../src/model/time.ts';
+import { Mirror } from '../../src/persistence/mirror.ts';
+import { prepareStateDirectory } from '../../src/persistence/state-directory.ts';
+import { type DiskState, ModelDisk, seededRandom } from '../../src/testing/model-disk.ts';
+import { type Expectation, stateText } from './crash-expectation.ts';
+import type { Explorer } from './crash-explorer.ts';
+import { CrashHost, directory } from './crash-host.ts';
+
+const startedAt = 1_759_415_400_000_000;
+
+/**
+ * An engine's part in a program: it commits, posts, asks for checkpoints and starts again, on a disk that an explorer watches,
+ * and knows at each moment what may come back.
+ */
+export class CrashRig {
+  readonly explorer: Explorer;
+  disk: ModelDisk;
+  host: CrashHost;
+  /** Which start this is; also the epoch, except that a replaced worker keeps its own. */
+  life = 1;
+  epoch = 1;
+  incarnation = 1;
+  committed = 0;
+  /** What was acknowledged before the host began. */
+  #floor = 0;
+  #states = new Map<number, string>([[0, '[]']]);
+  #engine = new Mirror({ currency: 'USD' });
+  readonly #name: string;
+
+  private constructor(explorer: Explorer, disk: ModelDisk, name: string) {
+    this.explorer = explorer;
+    this.disk = disk;
+    this.#name = name;
+    this.host = this.#host();
+  }
+
+  /** On an empty disk, the directory made by what makes it in earnest. */
+  static async start(explorer: Explorer, name: string): Promise<CrashRig> {
+    const disk = new ModelDisk(explorer.options.disk);
+    const rig = new CrashRig(explorer, disk, name);
+    await rig.#begin(false);
+    return rig;
+  }
+
+  /** As a restart on a disk from elsewhere: of that only `expected` is known, and `acknowledged` of it. */
+  static on(
+    explorer: Explorer,
+    disk: ModelDisk,
+    from: { readonly expected: Expectation; readonly life: number; readonly name: string },
+  ): CrashRig {
+    const rig = new CrashRig(explorer, disk, from.name);
+    rig.life = from.life;
+    rig.epoch = from.life;
+    rig.#floor = from.expected.floor;
+    rig.#states = new Map(from.expected.states);
+    rig.host = rig.#host();
+    return rig;
+  }
+
+  get expected(): Expectation {
+    return { floor: this.host.acknowledged ?? this.#floor, states: this.#states };
+  }
+
+  /** One delta over `span` commits, posted and made durable as far as the disk allows. */
+  commit(strategies: readonly string[], span = 1): void {
+    this.post(strategies, span);
+    this.host.turn();
+  }
+
+  /** The same, left for the service's next turn. */
+  post(strategies: readonly string[], span = 1): void {
+    const previous = this.committed;
+    const through = previous + span;
+    const at = timestamp(startedAt + this.life * 60_000_000 + through * 1_000);
+    const changes = strategies.map((strategy) => change(strategy, this.life, through));
+    const delta: SnapshotDelta = { previous, through, at, strategies: changes };
+    this.#engine.apply(delta);
+    this.committed = through;
+    this.#states.set(through, stateText(this.#engine));
+    this.host.post(delta);
+  }
+
+  async checkpoint(strategies: readonly string[] | null = null): Promise<void> {
+    await this.host.checkpoint(this.committed, strategies);
+  }
+
+  /** Something is posted while the next file call of that kind on that path waits for the disk. */
+  postDuring(call: string, path: RegExp, strategies: readonly string[]): void {
+    const look = this.disk.before;
+    this.disk.before = (made) => {
+      look(made);
+      if (made.call !== call || !path.test(made.path)) return;
+      this.disk.before = look;
+      this.post(strategies);
+    };
+  }
+
+  /** The process is killed and starts again: the cache is still there. */
+  async kill(): Promise<void> {
+    this.life += 1;
+    this.epoch = this.life;
+    this.incarnation = 1;
+    await this.#restart(this.disk.clone(), false);
+  }
+
+  /** The worker dies and is replaced: the same epoch, and the engine posts again what is not acknowledged. */
+  async replaceWorker(): Promise<void> {
+    this.life += 1;
+    this.incarnation += 1;
+    await this.#restart(this.disk.clone(), false);
+  }
+
+  /** The power is cut and the machine starts again, with one of the disks that may be found. */
+  async cutPower(state: DiskState | number): Promise<void> {
+    const found = typeof state === 'number' ? this.disk.randomCrashState(seededRandom(state)) : state;
+    this.life += 1;
+    this.epoch = this.life;
+    this.incarnation = 1;
+    await this.#restart(ModelDisk.from(found, this.explorer.options.disk), true);
+  }
+
+  /** open() and begin() of a rig made by {@link on}. */
+  async restart(durable: boolean): Promise<void> {
+    await this.#begin(durable);
+  }
+
+  /** The last crash point of a program: after its last call. */
+  finish(): void {
+    this.explorer.look(this.disk, this.expected, `${this.#name}, at the end`);
+  }
+
+  async #restart(disk: ModelDisk, durable: boolean): Promise<void> {
+    this.#floor = this.expected.floor;
+    this.disk = disk;
+    this.host = this.#host();
+    await this.#begin(durable);
+  }
+
+  #host(): CrashHost {
+    const { explorer, disk, epoch, incarnation, life } = this;
+    explorer.watch(disk, () => this.expected, `${this.#name}, start ${life}`);
+    const atLeast = incarnation > 1 ? this.#floor : 0;
+    return new CrashHost(explorer.fileSystem(disk), { epoch, incarnation, atLeast }, explorer.options.host);
+  }
+
+  /** `durable`: what is read is all that there is, so that it must come back from now on. */
+  async #begin(durable: boolean): Promise<void> {
+    prepareStateDirectory(this.explorer.fileSystem(this.disk), directory, { force: false });
+    const { recovery, base } = await this.host.open();
+    const state = this.#states.get(recovery.sequence);
+    if (state === undefined) throw new Error(`${recovery.sequence} came back, which was never committed`);
+    for (const sequence of this.#states.keys()) if (sequence > recovery.sequence) this.#states.delete(sequence);
+    this.#states.set(base, state);
+    if (durable) this.#floor = recovery.sequence;
+    this.#engine = new Mirror({ currency: 'USD' });
+    for (const snapshot of JSON.parse(state)) this.#engine.load(snapshot, base);
+    this.#engine.start(base);
+    this.committed = base;
+    await this.host.begin();
+    this.#states = new Map([[base, state]]);
+  }
+}
+
+/** Some of everything, different in each life, so that a mix of two histories is seen. */
+function change(strategy: string, life: number, through: number): StrategyDelta {
+  return {
+    strategy,
+    positions: [{ asset: `A${through % 2}`, amount: `${life}.${through}`, cost_basis: '10.25', last_price: null }],
+    cash: [['USD', `${1000 * life - through}.5`]],
+    state: [['seen', `${life}/${through}`]],
+  };
+}
