@@ -41,6 +41,7 @@ export class Thread implements ThreadEnd {
       workerData: options.workerData,
       transferList: [...(options.transfer ?? [])],
       env: { ...options.env },
+      execArgv: threadExecArgv(),
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     });
     this.worker.on('error', (error) => {
@@ -93,6 +94,12 @@ function crossed(error: unknown): WireError {
     retryable: retryable === true,
     cause: error.cause === undefined ? null : crossed(error.cause),
   };
+}
+
+/** Node's own options for a thread: the process's, without those that are about a program given as text, which a thread refuses. */
+export function threadExecArgv(): string[] {
+  const given = process.execArgv.filter((option) => !option.startsWith('--input-type'));
+  return given.some((option) => /^(-e|-p|--eval|--print)/.test(option)) ? [] : given;
 }
 
 /** The environment of a thread: the names given, where they are set, and what a coverage run needs to reach threads. */

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { threadEnv } from '../actor/thread.ts';
+import { threadEnv, threadExecArgv } from '../actor/thread.ts';
 import { threadUrl } from '../actor/thread-url.ts';
 import type { BrokerSpec } from '../brokers/adapter.ts';
 import { ConfigError, decodeError, ReconciliationError } from '../model/errors.ts';
@@ -172,6 +172,7 @@ export class PositionReconciler {
       // The default blocks a thread's timers and sockets between tasks.
       atomics: 'disabled',
       env: threadEnv(environmentNames(this.#options.broker)),
+      execArgv: threadExecArgv(),
     });
     // A thread that fails before it has a task has no promise to reject.
     pool.on('error', (error: Error) => this.#interrupt?.(workerDied(error)));

@@ -152,6 +152,18 @@ describe('restored at start', () => {
     await state.close();
   });
 
+  it('starts its threads also from a program that was given as text', async () => {
+    using directory = temporaryDirectory();
+    const program = `
+      import { StateManager } from ${JSON.stringify(join(root, 'src/state/state-manager.ts'))};
+      const state = await StateManager.open({ directory: ${JSON.stringify(directory.path)}, force: true });
+      state.register('typed').set('lines', 1);
+      await state.durable(state.commit());
+      await state.close();`;
+    await execute(process.execPath, ['--input-type=module', '-e', program]);
+    expect(readdirSync(directory.path)).toContain('typed_checkpoint.json');
+  });
+
   it('a strategy without a checkpoint is new, and no error', async () => {
     using directory = temporaryDirectory();
     const log: Logged[] = [];
