@@ -4,13 +4,14 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { ConfigError } from '../model/errors.ts';
 import { type DecimalString, decimalSchema } from '../model/money.ts';
-import { assetSchema, currencySchema, strategyNameSchema } from '../model/names.ts';
+import { assetSchema, currencySchema, strategyNameSchema, UNASSIGNED } from '../model/names.ts';
 import {
   type DiscrepancyKind,
   discrepancyKinds,
   type ReconciliationPolicy,
   reconciliationPolicies,
 } from '../reconciliation/types.ts';
+import { configProblems } from './config-problems.ts';
 
 /** The configuration of `holdfast run`, as written in the file; docs/architecture/live-trading.md explains each field. */
 export interface RunConfig {
@@ -128,6 +129,10 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
       for (const [index, { name }] of strategies.entries()) {
         if (seen.has(name))
           context.addIssue({ code: 'custom', path: [index, 'name'], message: `"${name}" is named twice` });
+        if (name === UNASSIGNED) {
+          const message = `"${UNASSIGNED}" is the book of what belongs to no strategy: take another name`;
+          context.addIssue({ code: 'custom', path: [index, 'name'], message });
+        }
         seen.add(name);
       }
     }),
@@ -182,11 +187,13 @@ export function loadConfig(file: string): LoadedConfig {
   const absolute = resolve(file);
   const parsed = runConfigSchema.safeParse(parseJson(absolute));
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`);
-    throw new ConfigError('CONFIG_INVALID', `${absolute}: ${problems.join('; ')}`, {
-      details: { path: parsed.error.issues[0]?.path.join('.') ?? '', file: absolute },
-      cause: parsed.error,
-    });
+    const problems = configProblems(parsed.error);
+    const told = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `${absolute}: ${told}. "holdfast config-schema" prints what each field may be.`,
+      { details: { path: problems[0]?.path ?? '', file: absolute, problems: problems.length }, cause: parsed.error },
+    );
   }
   return {
     config: parsed.data,
@@ -218,9 +225,10 @@ function parseJson(file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ConfigError('CONFIG_NOT_JSON', `${file}: not JSON: ${(cause as Error).message}`, {
-      cause,
-      details: { file },
-    });
+    throw new ConfigError(
+      'CONFIG_NOT_JSON',
+      `${file}: not JSON: ${(cause as Error).message}. Comments and trailing commas are not JSON.`,
+      { cause, details: { file } },
+    );
   }
 }

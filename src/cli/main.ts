@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ConfigError } from '../model/errors.ts';
 import { reconciliationPolicies } from '../reconciliation/types.ts';
+import { endWithParent } from './end-with-parent.ts';
 import { type ExitCode, writeError } from './output.ts';
 
 /*
@@ -16,7 +18,9 @@ const program = new Command('holdfast')
   .version(version(), '--version')
   .option('--verbose', 'show stacks of errors')
   .exitOverride()
-  .showHelpAfterError('(holdfast COMMAND --help tells what it takes)')
+  .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(process.stdout.columns ?? 100, 120) })
+  // What commander says of a mistake is said once, by fail(), in the form of every other error.
+  .configureOutput({ outputError: () => {} })
   .addHelpText('after', '\nTry it: holdfast demo\nExit codes: 0 fine, 1 something was found, 2 cannot be done.');
 
 function command(name: string, description: string): Command {
@@ -26,7 +30,7 @@ function command(name: string, description: string): Command {
 command('demo', 'the whole story in under a minute: trade, kill -9, restore, reconcile, trade on, compare the books')
   .option('--tape <file>', 'CSV or gzipped CSV of trades or bars (default: real daily bars of AAPL and the S&P 500)')
   .option('--seed <n>', 'moves the moment of the kill', wholeNumber, 1)
-  .option('--fast', 'as fast as the machine can')
+  .option('--fast', 'play the tape in 8 seconds in place of 20')
   .addHelpText('after', "\nExit codes: 0 the books equal the broker's, 1 they do not, 2 the demo could not run.")
   .action((options) => runs(async () => (await import('./demo.ts')).demo(options)));
 
@@ -34,8 +38,8 @@ command('run <config>', 'the live engine, until SIGINT or SIGTERM or the end of 
   .option('--acks <file>', 'write a line "ack SEQUENCE" whenever the durable sequence has advanced')
   .addHelpText(
     'after',
-    '\nExit codes: 0 orderly stop, 1 ended halted, 2 could not start, 137 the shutdown deadline passed.\n' +
-      'The configuration is JSON; `holdfast config-schema` prints its JSON schema.',
+    '\nExit codes: 0 orderly stop, 1 ended halted or the feed broke off, 2 could not start, 137 the shutdown deadline\n' +
+      'passed. The configuration is JSON; `holdfast config-schema` prints its JSON schema.',
   )
   .action((config, options) => runs(async () => (await import('./run.ts')).run(config, options)));
 
@@ -64,7 +68,7 @@ command('reconcile <config>', "fetches the broker's side and prints the plan: a 
   .action((config, options) => runs(async () => (await import('./reconcile.ts')).reconcile(config, options)));
 
 command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST and the trade_updates stream)')
-  .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', wholeNumber, 0)
+  .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', port, 0)
   .option('--tape <file>', 'market data that fills orders; ASSET=FILE names what bars are of (repeatable)', collect, [])
   .option('--from <time>', 'leave out what is before, such as 2014-01-01')
   .option('--to <time>', 'end the tape after it')
@@ -81,11 +85,19 @@ command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST an
 await main();
 
 async function main(): Promise<void> {
+  // A reader that has seen enough (| head) is no error of ours, and ends nothing that runs.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreBrokenPipe);
+  process.once('uncaughtException', (error) => {
+    fail(error);
+    process.exit();
+  });
+  endWithParent();
   try {
+    if (process.argv.length <= 2) throw usage(`no command: give one of ${commandNames()}`);
     await program.parseAsync();
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-    else fail(error);
+    if (!(error instanceof CommanderError)) fail(error);
+    else if (error.exitCode !== 0) fail(usage(error.message.replace(/^error: /, '').replace(/\.$/, '')));
   }
 }
 
@@ -94,8 +106,21 @@ async function runs(run: Run): Promise<void> {
 }
 
 function fail(error: unknown): void {
-  writeError(error, program.opts().verbose === true);
+  writeError(error, program.opts().verbose === true || process.argv.includes('--verbose'));
   process.exitCode = 2;
+}
+
+function usage(message: string): ConfigError {
+  const name = process.argv.slice(2).find((word) => program.commands.some((known) => known.name() === word));
+  return new ConfigError('USAGE', `${message}; see holdfast ${name === undefined ? '' : `${name} `}--help`);
+}
+
+function commandNames(): string {
+  return program.commands.map((known) => known.name()).join(', ');
+}
+
+function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
 }
 
 function version(): string {
@@ -113,6 +138,12 @@ function version(): string {
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+function port(text: string): number {
+  const number = wholeNumber(text);
+  if (number > 65_535) throw new InvalidArgumentError('expected a port from 0 to 65535');
+  return number;
 }
 
 function wholeNumber(text: string): number {

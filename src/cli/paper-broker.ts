@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { PaperExchange } from '../brokers/paper/exchange.ts';
 import { startPaperServer } from '../brokers/paper/server.ts';
 import { ConfigError } from '../model/errors.ts';
+import type { MarketEvent } from '../model/market.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
-import { type CommonOptions, type ExitCode, writeLine } from './output.ts';
-import { tapeFeed } from './tape-feed.ts';
+import { micros, type Timestamp, timestamp } from '../model/time.ts';
+import { type CommonOptions, type ExitCode, errorLine, writeLine, writeNotice } from './output.ts';
+import { begin, type TapeFile, tapeFeed } from './tape-feed.ts';
 
 export interface PaperBrokerOptions extends CommonOptions {
   readonly port: number;
@@ -21,63 +23,112 @@ export interface PaperBrokerOptions extends CommonOptions {
   readonly paused?: boolean;
 }
 
-/** Serves a paper exchange until SIGINT or SIGTERM. Every asset that the tape names can be traded. */
+/**
+ * Serves a paper exchange until SIGINT or SIGTERM. Assets that the command names, and that of the tape's first event, can be traded
+ * from the start; others from their first event on.
+ * @throws ConfigError USAGE, PAPER_SERVER_NOT_STARTED; FeedError where the tape cannot be read
+ */
 export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode> {
   const cash = parseCash(options.cash);
-  const { APCA_API_KEY_ID, APCA_API_SECRET_KEY } = process.env;
-  const made = APCA_API_KEY_ID === undefined || APCA_API_SECRET_KEY === undefined;
-  const keys = {
-    keyId: made ? `PAPER${randomBytes(8).toString('hex').toUpperCase()}` : APCA_API_KEY_ID,
-    secretKey: made ? randomBytes(20).toString('hex') : APCA_API_SECRET_KEY,
-  };
+  const currency = Object.keys(cash)[0] as string;
+  const { keys, made } = findKeys(process.env);
+  const tapes = options.tape.map(parseTape);
+  const window = { from: parseTime('--from', options.from), to: parseTime('--to', options.to) };
+  const begun = tapes.length === 0 ? null : await begin(tapeFeed(tapes, window));
+  const assets = new Set([...tapes.flatMap(({ asset }) => asset ?? []), ...(begun?.first ? [begun.first.asset] : [])]);
   const exchange = new PaperExchange({
-    assets: {},
+    assets: Object.fromEntries([...assets].map((asset) => [asset, currency])),
     cash,
     listFromTape: true,
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   });
-  const tapes = options.tape.map(parseTape);
   const server = await startPaperServer({
     exchange,
     keys,
     port: options.port,
     speed: options.speed === 0 ? Number.POSITIVE_INFINITY : options.speed,
     paused: options.paused ?? false,
-    ...(tapes.length === 0 ? {} : { tape: tapeFeed(tapes, options) }),
+    ...(begun === null ? {} : { tape: telling(begun.feed) }),
   });
+  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   if (options.json === true) {
     // One line, so that a program can read it while this one goes on.
     writeLine(JSON.stringify({ url: server.url, ...(made ? { key_id: keys.keyId, secret_key: keys.secretKey } : {}) }));
   } else {
-    writeLine(
-      `paper broker at ${server.url} (Alpaca Trading API v2, order updates at /stream, market at /stream/market)`,
-    );
+    writeLine(`paper broker at ${server.url}`);
+    writeLine('  Alpaca Trading API v2 under /v2, order updates at /stream, the market at /stream/market');
     if (made) {
       writeLine(`export APCA_API_KEY_ID=${keys.keyId}`);
       writeLine(`export APCA_API_SECRET_KEY=${keys.secretKey}`);
     }
     writeLine('Ctrl-C ends it.');
   }
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  await stopped;
   await server.close();
   return 0;
+}
+
+/** The server goes on without its tape, so whoever started it is told. */
+async function* telling(tape: AsyncGenerator<MarketEvent>): AsyncGenerator<MarketEvent> {
+  let events = 0;
+  try {
+    for await (const event of tape) {
+      events += 1;
+      yield event;
+    }
+  } catch (error) {
+    writeNotice(`${errorLine(error)}; the market stands still after ${events} events`);
+    throw error;
+  }
+  writeNotice(`the tape is at its end after ${events} events; orders rest, and the market stands still`);
+}
+
+interface Keys {
+  readonly keyId: string;
+  readonly secretKey: string;
+}
+
+function findKeys(env: NodeJS.ProcessEnv): { readonly keys: Keys; readonly made: boolean } {
+  const keyId = env['APCA_API_KEY_ID'] || null;
+  const secretKey = env['APCA_API_SECRET_KEY'] || null;
+  if (keyId !== null && secretKey !== null) return { keys: { keyId, secretKey }, made: false };
+  if (keyId !== null || secretKey !== null) {
+    throw usage('of APCA_API_KEY_ID and APCA_API_SECRET_KEY only one is set: set both, or neither');
+  }
+  const random = {
+    keyId: `PAPER${randomBytes(8).toString('hex').toUpperCase()}`,
+    secretKey: randomBytes(20).toString('hex'),
+  };
+  return { keys: random, made: true };
 }
 
 function parseCash(given: readonly string[]): Readonly<Record<string, DecimalString>> {
   if (given.length === 0) return { USD: '100000' };
   return Object.fromEntries(
     given.map((text) => {
-      const [amount = '', currency = 'USD'] = text.split(':');
-      if (isDecimalString(amount) && currencyPattern.test(currency)) return [currency, amount];
-      throw new ConfigError(
-        'USAGE',
-        `--cash ${text}: expected an amount such as 100000, or with a currency 100000:USDT`,
-      );
+      const [amount = '', currency = 'USD', ...rest] = text.split(':');
+      if (rest.length === 0 && isDecimalString(amount) && currencyPattern.test(currency)) return [currency, amount];
+      throw usage(`--cash ${text}: expected an amount such as 100000, or with a currency 100000:USDT`);
     }),
   );
 }
 
-function parseTape(text: string): { path: string; asset?: string } {
+/** Times of events compare as texts, so what is compared with them gets their form. A day ends with its last microsecond. */
+function parseTime(option: '--from' | '--to', text: string | undefined): Timestamp | undefined {
+  if (text === undefined) return undefined;
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
+  try {
+    return timestamp(micros(isDay ? `${text}T${option === '--to' ? '23:59:59.999999' : '00:00:00'}Z` : text));
+  } catch {
+    throw usage(`${option} ${text}: expected a day such as 2014-01-01, or a time such as 2014-01-01T21:00:00Z`);
+  }
+}
+
+function parseTape(text: string): TapeFile {
   const named = /^([A-Za-z0-9._/-]{1,64})=(.+)$/.exec(text);
   return named === null ? { path: text } : { asset: named[1] as string, path: named[2] as string };
+}
+
+function usage(message: string): ConfigError {
+  return new ConfigError('USAGE', message);
 }

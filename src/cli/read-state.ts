@@ -6,7 +6,7 @@ import { parseCheckpointName } from '../persistence/checkpoint-names.ts';
 import { isLocked } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import { type Restored, restore } from '../persistence/restore.ts';
-import { journalDirectory } from '../persistence/state-directory.ts';
+import { journalDirectory, quarantineDirectory } from '../persistence/state-directory.ts';
 import type { Holder } from '../persistence/status-file.ts';
 import { busy } from './progress.ts';
 
@@ -60,8 +60,16 @@ export function stateDirectory(directory: string): string {
 
 const advice = 'Give the state directory of an engine (its state_dir, or $HOLDFAST_STATE_DIR).';
 
+const ours: ReadonlySet<string> = new Set([
+  'lock.db',
+  'holder.json',
+  'status.json',
+  journalDirectory,
+  quarantineDirectory,
+]);
+
 function isOurs(name: string): boolean {
-  return name === 'lock.db' || name === journalDirectory || parseCheckpointName(name) !== null;
+  return ours.has(name) || parseCheckpointName(name) !== null;
 }
 
 function list(directory: string): readonly string[] {

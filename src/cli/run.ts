@@ -1,44 +1,77 @@
 import { openSync, writeSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { BrokerAdapter } from '../brokers/adapter.ts';
 import { loadBroker } from '../brokers/load.ts';
-import { marketFeed } from '../brokers/paper/market-feed.ts';
-import { type Feed, replay } from '../engine/feed.ts';
 import { Instruments } from '../engine/instrument.ts';
 import { LiveTradingEngine } from '../engine/live-trading-engine.ts';
-import { defaultStateDirectory } from '../persistence/state-directory.ts';
-import type { ReconciliationOptions } from '../reconciliation/options.ts';
-import { PositionReconciler } from '../state/position-reconciler.ts';
-import { StateManager } from '../state/state-manager.ts';
-import { type LoadedConfig, loadConfig, type RunConfig } from './config.ts';
-import { loadModule, loadStrategy } from './load-module.ts';
+import { ConfigError, HoldfastError } from '../model/errors.ts';
+import type { Timestamp } from '../model/time.ts';
+import type { StateManager } from '../state/state-manager.ts';
+import { type LoadedConfig, loadConfig } from './config.ts';
+import { loadStrategy } from './load-module.ts';
 import { makeLogger } from './logger.ts';
 import { type CommonOptions, type ExitCode, writeJson } from './output.ts';
-import { tapeFeed } from './tape-feed.ts';
+import { logEngine, logStart } from './run-log.ts';
+import { makeReconciler, openFeed, openState } from './run-parts.ts';
+import { die, type StopSignals, stopSignals } from './stop-signals.ts';
 
 export interface RunOptions extends CommonOptions {
   /** A file that gets a line "ack SEQUENCE" whenever the durable sequence has advanced. */
   readonly acks?: string;
 }
 
+/** What `run --json` prints when it has stopped. */
+export interface RunDocument {
+  readonly host: string;
+  readonly directory: string;
+  /** Why it stopped: a signal's name, or what became of the feed. */
+  readonly reason: string;
+  readonly halted: boolean;
+  /** Why the feed broke off, or why what was committed is not all durable; null after an orderly stop. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly durable_sequence: number;
+  readonly restored: { readonly epoch: number; readonly sequence: number; readonly timestamp: Timestamp | null };
+}
+
 /**
- * The live engine until a signal, or the end of a finite feed. Resolves with 0 after an orderly stop and 1 where it ended halted;
- * rejects where it could not start. Past the shutdown deadline the process ends itself by SIGKILL (137).
+ * The live engine until a signal, or the end of a finite feed. Resolves with 0 after an orderly stop, also one that was asked for
+ * while starting, and with 1 where it ended halted or the feed broke off; rejects where it could not start. Past the shutdown deadline
+ * the process ends itself by SIGKILL (137).
  */
 export async function run(file: string, options: RunOptions): Promise<ExitCode> {
-  const loaded = loadConfig(file);
+  const signals = stopSignals();
+  try {
+    const loaded = loadConfig(file);
+    const logger = makeLogger(loaded.config.log_level, { host: loaded.config.host });
+    const document = await live(loaded, logger, signals, options);
+    if (options.json === true) writeJson(document);
+    return document.halted || document.error !== null ? 1 : 0;
+  } finally {
+    signals.release();
+  }
+}
+
+async function live(
+  loaded: LoadedConfig,
+  logger: Logger,
+  signals: StopSignals,
+  options: RunOptions,
+): Promise<RunDocument> {
   const { config } = loaded;
-  const logger = makeLogger(config.log_level, { host: config.host });
-  const stop = stopSignal();
-  const strategies = await Promise.all(config.strategies.map((strategy) => loadStrategy(strategy, loaded.base)));
-  const broker = await loadBroker(config.broker, loaded.base);
-  const state = await openState(loaded, logger);
-  const reconciler = makeReconciler(loaded, state);
   const feedEnd = new AbortController();
+  const acks = options.acks === undefined ? null : openAcks(options.acks);
+  const strategies = await Promise.all(config.strategies.map((strategy) => loadStrategy(strategy, loaded.base)));
+  const feed = await openFeed(loaded, feedEnd.signal);
+  const broker = await loadBroker(config.broker, loaded.base);
+  const state = await openStateFor(loaded, logger, broker);
+  const reconciler = makeReconciler(loaded, state);
   const engine = new LiveTradingEngine({
     state,
     broker,
     reconciler,
-    feed: await openFeed(loaded, feedEnd.signal),
+    feed,
     policy: config.reconciliation.policy,
     gate: config.gate,
     reconcileIntervalMs: config.reconciliation.interval_ms,
@@ -47,118 +80,108 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     instruments: new Instruments(config.currency, config.instruments),
     logger,
   });
-  const ended = new Promise<string>((resolve) => {
-    engine.on('ended', (error) => resolve(error === null ? 'end of the feed' : `the feed failed: ${error.message}`));
+  const ended = new Promise<Ending>((resolve) => {
+    engine.on('ended', (error) =>
+      resolve({ reason: error === null ? 'end of the feed' : 'the feed broke off', error }),
+    );
   });
-  engine.on('phase', (phase) => logger.info({ event: 'phase', phase: phase.kind }, `phase: ${phase.kind}`));
-  engine.on('report', (report) => logger.info({ event: 'reconciliation', report: summary(report) }, 'reconciled'));
-  if (options.acks !== undefined) tellAcks(options.acks, state);
+  const asked = signals.requested.then((signal): Ending => ({ reason: signal, error: null }));
+  logEngine(engine, logger);
+  if (acks !== null) tellAcks(acks, state);
 
-  let reason: string;
+  let ending: Ending;
   try {
-    for (const strategy of strategies) await engine.add(strategy);
-    const started = await engine.start();
-    logger.info({ event: 'started', ...startSummary(started) }, 'started');
-    reason = await Promise.race([ended, stop.requested]);
+    for (const strategy of strategies) engine.add(strategy);
+    ending = await Promise.race([tradeUntil(engine, ended, logger), asked]);
   } catch (error) {
     const guard = killAfter(config.shutdown_deadline_ms, 'the start failed and the state could not be closed');
-    await Promise.allSettled([reconciler.close(), broker.close()]);
-    await state.close({ checkpoint: false });
+    feedEnd.abort();
+    // What kept it from starting is what is told; a state that does not close meets the deadline.
+    await firstFailure([
+      () => reconciler.close(),
+      () => broker.close(),
+      () => state.close({ checkpoint: false, deadlineMs: config.shutdown_deadline_ms }),
+    ]);
     clearTimeout(guard);
-    stop.release();
     throw error;
   }
 
   // The engine has this long for the final checkpoint; a little more is for the threads to end.
-  const guard = killAfter(config.shutdown_deadline_ms + 1000, `the shutdown deadline passed after ${reason}`);
-  logger.info({ event: 'stopping', reason }, `stopping: ${reason}`);
+  const guard = killAfter(config.shutdown_deadline_ms + 1000, `the shutdown deadline passed after ${ending.reason}`);
+  logger.info({ event: 'stopping', reason: ending.reason }, `stopping: ${ending.reason}`);
   feedEnd.abort();
-  await engine.stop(reason);
-  const halted = isHalted(state);
-  const closing = { sequence: state.sequence, durable_sequence: state.durableSequence };
-  await reconciler.close();
-  await broker.close();
-  await state.close({ deadlineMs: config.shutdown_deadline_ms });
+  const failure = await firstFailure([
+    () => engine.stop(ending.reason),
+    () => reconciler.close(),
+    () => broker.close(),
+    () => state.close({ deadlineMs: config.shutdown_deadline_ms }),
+  ]);
   clearTimeout(guard);
-  stop.release();
-  const document = { host: config.host, directory: state.directory, reason, halted, epoch: state.epoch, ...closing };
-  logger.info({ event: 'stopped', ...document }, 'stopped in order: everything is durable');
-  if (options.json === true) writeJson(document);
-  return halted ? 1 : 0;
+  const document = documentOf(config.host, state, ending, failure);
+  const how =
+    document.error === null ? 'stopped in order: everything is durable' : `stopped: ${document.error.message}`;
+  logger[document.error === null ? 'info' : 'error']({ event: 'stopped', ...document }, how);
+  return document;
 }
 
-/** Opens the state directory of a configuration. */
-export function openState(loaded: LoadedConfig, logger: Logger): Promise<StateManager> {
-  const { config } = loaded;
-  return StateManager.open({
-    directory: stateDirectoryOf(loaded),
-    host: config.host,
-    currency: config.currency,
-    checkpointIntervalMs: config.checkpoint.interval_ms,
-    significantChange: significantChange(config.checkpoint.significant_change),
-    generations: config.checkpoint.generations,
-    staleAfterMs: config.stale_after_ms,
-    force: config.force_file_system,
-    logger,
+interface Ending {
+  readonly reason: string;
+  readonly error: Error | null;
+}
+
+/** Resolves when the feed has ended, after a start that succeeded. */
+async function tradeUntil(engine: LiveTradingEngine, ended: Promise<Ending>, logger: Logger): Promise<Ending> {
+  const report = await engine.start().catch((error: unknown) => {
+    // A signal while starting stops the engine, which is how this start ends.
+    if (error instanceof HoldfastError && error.code === 'ENGINE_STOPPED') return null;
+    throw error;
   });
+  if (report !== null) logStart(report, logger);
+  return await ended;
 }
 
-/** The reconciler of a configuration, which reads the books from the persistence worker. */
-export function makeReconciler({ config, base }: LoadedConfig, state: StateManager): PositionReconciler {
-  return new PositionReconciler({
-    broker: config.broker,
-    baseUrl: base,
-    policy: config.reconciliation.policy,
-    options: reconciliationOptions(config),
-    deadlineMs: config.reconciliation.deadline_ms,
-    requestSnapshot: (sequence, port) => state.sendSnapshot(sequence, port),
-  });
-}
-
-export function reconciliationOptions({ currency, reconciliation }: RunConfig): ReconciliationOptions {
-  const { policies, owners, cost_basis_tolerance, cash_tolerance } = reconciliation;
-  return { currency, policies, owner: owners, costBasisTolerance: cost_basis_tolerance, cashTolerance: cash_tolerance };
-}
-
-/** Absolute: where the configuration keeps its state. */
-export function stateDirectoryOf({ config, path }: LoadedConfig): string {
-  return config.state_dir === undefined ? defaultStateDirectory(process.env) : path(config.state_dir);
-}
-
-async function openFeed({ config: { feed }, base, path }: LoadedConfig, signal: AbortSignal): Promise<Feed> {
-  switch (feed.kind) {
-    case 'tape': {
-      const tapes = feed.tapes.map((tape) => ({ ...tape, path: path(tape.path) }));
-      return replay(tapeFeed(tapes), { speed: feed.speed, signal });
-    }
-    case 'stream':
-      return marketFeed(feed.url, {
-        keyIdEnv: feed.key_id_env,
-        secretKeyEnv: feed.secret_key_env,
-        ...(feed.keys_file === undefined ? {} : { keysFile: path(feed.keys_file) }),
-        signal,
-      });
-    case 'module':
-      return (await loadModule<Feed>('feed', 'createFeed', feed, base))(feed.options);
+async function openStateFor(loaded: LoadedConfig, logger: Logger, broker: BrokerAdapter): Promise<StateManager> {
+  try {
+    return await openState(loaded, logger);
+  } catch (error) {
+    await broker.close();
+    throw error;
   }
 }
 
-/** Two signals of the same wish: the first asks, a second one while stopping ends the process at once. */
-function stopSignal(): { readonly requested: Promise<string>; release(): void } {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let asked = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) die(`a second ${signal} while stopping`);
-    asked = true;
-    resolve(signal);
-  };
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+const deadlineCodes: ReadonlySet<string> = new Set(['STOP_DEADLINE', 'SHUTDOWN_DEADLINE']);
+
+/** Does every step, whatever became of the one before, and gives what went wrong first. A deadline that passed ends the process. */
+async function firstFailure(steps: readonly (() => Promise<void>)[]): Promise<Error | null> {
+  let first: Error | null = null;
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (error instanceof HoldfastError && deadlineCodes.has(error.code)) die(error.message);
+      first ??= error;
+    }
+  }
+  return first;
+}
+
+function documentOf(host: string, state: StateManager, ending: Ending, failure: Error | null): RunDocument {
+  const error = failure ?? ending.error;
+  const { epoch, sequence, timestamp } = state.recovery;
   return {
-    requested: promise,
-    release: () => {
-      for (const signal of signals) process.off(signal, onSignal);
-    },
+    host,
+    directory: state.directory,
+    reason: ending.reason,
+    halted: state.strategies().some((strategy) => state.register(strategy).halt !== null),
+    error:
+      error === null
+        ? null
+        : { code: error instanceof HoldfastError ? error.code : 'UNEXPECTED', message: error.message },
+    epoch: state.epoch,
+    sequence: state.sequence,
+    durable_sequence: state.durableSequence,
+    restored: { epoch, sequence, timestamp },
   };
 }
 
@@ -166,60 +189,21 @@ function killAfter(ms: number, reason: string): NodeJS.Timeout {
   return setTimeout(() => die(reason), ms);
 }
 
-/** process.exit() would hang behind a thread that is stuck in a system call. */
-function die(reason: string): never {
-  writeSync(2, `holdfast: ${reason}; what was acknowledged is durable, the process ends itself (137)\n`);
-  process.kill(process.pid, 'SIGKILL');
-  throw new Error(reason);
+function openAcks(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (cause) {
+    throw new ConfigError('ACKS_FILE', `--acks ${path}: cannot be opened for writing: ${(cause as Error).message}`, {
+      cause,
+      details: { path },
+    });
+  }
 }
 
-function tellAcks(path: string, state: StateManager): void {
-  const file = openSync(path, 'a', 0o600);
+function tellAcks(file: number, state: StateManager): void {
   const tell = (sequence: number): void => {
     writeSync(file, `ack ${sequence}\n`);
   };
   tell(state.durableSequence);
   state.on('durable', tell);
-}
-
-function isHalted(state: StateManager): boolean {
-  return state.strategies().some((strategy) => state.register(strategy).halt !== null);
-}
-
-function significantChange(given: LoadedConfig['config']['checkpoint']['significant_change']) {
-  return {
-    ...(given.commits === undefined ? {} : { commits: given.commits }),
-    ...(given.journal_bytes === undefined ? {} : { journalBytes: given.journal_bytes }),
-    ...(given.notional === undefined ? {} : { notional: given.notional }),
-  };
-}
-
-type Report = NonNullable<Awaited<ReturnType<LiveTradingEngine['start']>>['reconciliation']>;
-
-function summary(report: Report) {
-  const { report_id, trigger, policy, outcome, why_inconclusive, discrepancies, plan, compared, duration_ms } = report;
-  return {
-    report_id,
-    trigger,
-    policy,
-    outcome,
-    why_inconclusive,
-    discrepancies: discrepancies.map(({ kind, subject, local, broker, difference, message }) => ({
-      kind,
-      subject,
-      local,
-      broker,
-      difference,
-      message,
-    })),
-    actions: plan.actions.map(({ kind, strategy, reason }) => ({ kind, strategy, reason })),
-    compared,
-    duration_ms,
-  };
-}
-
-function startSummary(report: Awaited<ReturnType<LiveTradingEngine['start']>>) {
-  const { recovery, opened, unknown, fills, phase } = report;
-  const { epoch, sequence, age_ms, stale, lost } = recovery;
-  return { restored: { epoch, sequence, age_ms, stale, lost }, opened, unknown, fills, phase: phase.kind };
 }

@@ -25,3 +25,29 @@ export async function* tapeFeed(tapes: readonly TapeFile[], window: TapeWindow =
     if (event.at >= from) yield event;
   }
 }
+
+/** A feed of which the first event was read already. */
+export interface BegunFeed {
+  /** Null where the feed is empty. */
+  readonly first: MarketEvent | null;
+  /** All of it, the first event included. */
+  readonly feed: AsyncGenerator<MarketEvent>;
+}
+
+/**
+ * Reads a feed's first event ahead, so that a tape that cannot be read is refused before anything is started on it.
+ * @throws what the feed throws at its first event
+ */
+export async function begin(feed: AsyncGenerator<MarketEvent>): Promise<BegunFeed> {
+  const head = await feed.next();
+  async function* whole(): AsyncGenerator<MarketEvent> {
+    try {
+      if (head.done === true) return;
+      yield head.value;
+      yield* feed;
+    } finally {
+      await feed.return(undefined);
+    }
+  }
+  return { first: head.done === true ? null : head.value, feed: whole() };
+}
