@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { StateError } from '../model/errors.ts';
 import type { Halt } from '../model/event.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
+import type { StrategySnapshot } from '../model/snapshot.ts';
 import type { Timestamp } from '../model/time.ts';
 import { assertFits, orderLine, positionLine } from './checkpoint-lines.ts';
 import { parseCheckpointName } from './checkpoint-names.ts';
@@ -12,6 +12,7 @@ import {
   checkpointFormat,
   checkpointFormatVersion,
   checkpointHeadSchema,
+  type DecodedCheckpoint,
   parseCheckpoint,
   parseSeedCheckpoint,
   whyTwice,
@@ -20,11 +21,6 @@ import { whyNotJson } from './json-check.ts';
 
 /** Beyond this a file is not read: what is longer cannot become one string in V8. */
 export const checkpointBytesMax: number = Math.min(2 ** 30, constants.MAX_STRING_LENGTH);
-
-export type DecodedCheckpoint =
-  | { readonly kind: 'ok'; readonly checkpoint: StateCheckpoint; readonly seed: boolean }
-  /** damaged: not a true checkpoint. foreign: a true one of another strategy. newer_format: only a newer version can read it. */
-  | { readonly kind: 'damaged' | 'foreign' | 'newer_format'; readonly why: string };
 
 /**
  * The bytes of a checkpoint file, as docs/internals/file-formats.md specifies them: a pure function of its input. Positions and

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { StateError } from '../model/errors.ts';
-import { type DecodedCheckpoint, decodeCheckpoint } from './checkpoint-codec.ts';
+import { decodeCheckpoint } from './checkpoint-codec.ts';
 import { parseCheckpointName } from './checkpoint-names.ts';
+import type { DecodedCheckpoint } from './checkpoint-schema.ts';
 import { errnoName, errnoText, isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { readBounded } from './read-file.ts';

@@ -4,7 +4,11 @@ import { assetSchema, strategyNameSchema } from '../model/names.ts';
 import { finalOrderStatuses, openOrderStatuses, orderTypes } from '../model/order.ts';
 import { emptyCursor, type StateCheckpoint, type StrategySnapshot, strategySnapshotShape } from '../model/snapshot.ts';
 import { timestampSchema } from '../model/time.ts';
-import type { DecodedCheckpoint } from './checkpoint-codec.ts';
+
+export type DecodedCheckpoint =
+  | { readonly kind: 'ok'; readonly checkpoint: StateCheckpoint; readonly seed: boolean }
+  /** damaged: not a true checkpoint. foreign: a true one of another strategy. newer_format: only a newer version can read it. */
+  | { readonly kind: 'damaged' | 'foreign' | 'newer_format'; readonly why: string };
 
 export const checkpointFormat = 'holdfast-checkpoint';
 export const checkpointFormatVersion = 1;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { StateError } from '../model/errors.ts';
-import { checkpointBytesMax, type DecodedCheckpoint } from './checkpoint-codec.ts';
+import { checkpointBytesMax } from './checkpoint-codec.ts';
 import {
   type CheckpointName,
   generationName,
@@ -10,6 +10,7 @@ import {
   temporaryName,
 } from './checkpoint-names.ts';
 import { readCheckpointFile } from './checkpoint-reader.ts';
+import type { DecodedCheckpoint } from './checkpoint-schema.ts';
 import { isErrno } from './errno.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { quarantine } from './quarantine.ts';

@@ -1,7 +1,22 @@
 import { CheckpointCorrupted } from '../model/errors.ts';
+import type { Timestamp } from '../model/time.ts';
 import type { JournalChain } from './journal-chain.ts';
 import { journalDamages } from './journal-damage.ts';
-import type { Generation } from './restore-plan.ts';
+
+/** A checkpoint file as it was read, without its contents. */
+export interface Generation {
+  readonly strategy: string;
+  /** Relative to the state directory. */
+  readonly file: string;
+  readonly newest: boolean;
+  /** seed: valid, in the seed's format: the oldest generation, at epoch 0, sequence 0. */
+  readonly kind: 'ok' | 'seed' | 'damaged' | 'foreign';
+  /** From inside where it is valid, else from its name; null where neither tells. */
+  readonly epoch: number | null;
+  readonly sequence: number | null;
+  readonly timestamp: Timestamp | null;
+  readonly why: string | null;
+}
 
 /** All that was found, for telling why it is not enough. */
 export interface Evidence {

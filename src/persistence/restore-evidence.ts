@@ -3,8 +3,7 @@ import type { StateCheckpoint } from '../model/snapshot.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { FileSystem } from './file-system.ts';
 import { readChain } from './journal-chain.ts';
-import type { Evidence } from './restore-errors.ts';
-import type { Generation } from './restore-plan.ts';
+import type { Evidence, Generation } from './restore-errors.ts';
 
 export interface ReadEvidence extends Evidence {
   /** The newest valid checkpoint of each strategy, which is nearly always the one to start from, so that it is read once. */
