@@ -385,7 +385,7 @@ export class LiveTradingEngine {
     const { unreadFills, orders } = this.#core;
     if (unreadFills === 0 && !orders.behind) return;
     if ((orders.behind || unreadFills >= unreadFillsMax) && !this.#catchUp.isRunning) this.#catchUp.request();
-    if (unreadFills === recentExecutionsMax - unreadFillsMax) {
+    if (unreadFills >= recentExecutionsMax - unreadFillsMax && this.#core.books.unassigned.halt === null) {
       this.halt(
         'executions cannot be read from the broker, and their ids would be forgotten before they are',
         'engine',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Puppet, type Rig, type RigOptions, rig } from '../support/engine-rig.ts';
+import { Puppet, type Rig, type RigOptions, rig, trade } from '../support/engine-rig.ts';
 import { FakeBroker, rejected, unreachable } from '../support/fake-broker.ts';
 import { memoryHostState } from '../support/memory-host-state.ts';
 
@@ -359,5 +359,55 @@ describe('an order that was given up', () => {
     expect(order('alpha', orderId)?.status).toBe('open');
     expect(alerted('ORDER_RESURFACED')).toHaveLength(1);
     expect(state.register('alpha').halt?.source).toBe('engine');
+  });
+});
+
+describe('more than the engine can take at once', () => {
+  it('of order updates is read from the broker instead', async () => {
+    const { submit, broker, idle, position, alerted } = await desk({ mailboxCapacity: 4 });
+    const orderId = await submit();
+    for (let i = 0; i < 8; i += 1) broker.fill(orderId, { amount: '1' });
+    await idle();
+    expect(alerted('UPDATES_DROPPED').length).toBeGreaterThan(0);
+    expect(position('alpha', 'AAPL')).toBe('8');
+  });
+
+  it('of market events makes the feed wait, and none is lost', async () => {
+    const { puppet, market, idle } = await desk({ mailboxCapacity: 4 });
+    let heard = 0;
+    puppet.onTrade = () => {
+      heard += 1;
+    };
+    for (let i = 0; i < 1000; i += 1) market.push(trade('AAPL', String(i + 1)));
+    for (let i = 0; i < 1000 && heard < 1000; i += 1) await idle();
+    expect(heard).toBe(1000);
+  });
+
+  it('of executions from the stream has the cursor moved, before their ids are forgotten', async () => {
+    const { puppet, trade: tick, broker, idle, state } = await desk();
+    let orderId = '';
+    puppet.next((context) => {
+      orderId = context.submit({ asset: 'AAPL', amount: '5000' });
+    });
+    await tick('AAPL', '100');
+    const reads = broker.called('fetchFills');
+    for (let i = 0; i < 1001; i += 1) broker.fill(orderId, { amount: '1' });
+    for (let i = 0; i < 300 && broker.called('fetchFills') === reads; i += 1) await idle();
+    await idle();
+    expect(broker.called('fetchFills')).toBeGreaterThan(reads);
+    expect(Number(state.register('UNASSIGNED').cursor().activity_id)).toBeGreaterThanOrEqual(1000);
+  });
+
+  it('of them while none can be read halts, before one could count twice', async () => {
+    const { puppet, trade: tick, broker, idle, engine } = await desk();
+    let orderId = '';
+    puppet.next((context) => {
+      orderId = context.submit({ asset: 'AAPL', amount: '9000' });
+    });
+    await tick('AAPL', '100');
+    broker.next('fetchOpenOrders', ...Array.from({ length: 100 }, () => ({ kind: 'hang' }) as const));
+    for (let i = 0; i < 3200; i += 1) broker.fill(orderId, { amount: '1' });
+    for (let i = 0; i < 1000 && engine.phase.kind === 'trading'; i += 1) await idle();
+    expect(engine.phase).toMatchObject({ kind: 'halted', source: 'engine' });
   });
 });
