@@ -1,0 +1,54 @@
+import type { DataRequest, PersistenceStatus } from '../../persistence/protocol.ts';
+import {
+  type PersistenceThread,
+  type StartPersistence,
+  startPersistenceThread,
+} from '../../state/persistence-thread.ts';
+
+/** Looks at what passes to the persistence worker, and changes nothing of it. */
+export class PersistenceTap {
+  #thread: PersistenceThread | null = null;
+  #posts = 0;
+  #entries = 0;
+  #through = 0;
+  #starts = 0;
+
+  /** How many workers there were: each counts from zero. */
+  get starts(): number {
+    return this.#starts;
+  }
+
+  /** Deltas posted; what a replaced worker is sent again does not count. */
+  get posts(): number {
+    return this.#posts;
+  }
+
+  /** Positions in them. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  readonly start: StartPersistence = (start) => {
+    const thread = startPersistenceThread(start);
+    const post = thread.data.postMessage.bind(thread.data);
+    thread.data.postMessage = (message: DataRequest): void => {
+      post(message);
+      this.#count(message);
+    };
+    this.#thread = thread;
+    this.#starts += 1;
+    return thread;
+  };
+
+  /** What the worker has done since it started. */
+  async status(): Promise<PersistenceStatus | null> {
+    return this.#thread === null ? null : await this.#thread.control.ask('status');
+  }
+
+  #count(message: DataRequest): void {
+    if (message.kind !== 'delta' || message.delta.through <= this.#through) return;
+    this.#through = message.delta.through;
+    this.#posts += 1;
+    for (const { positions = [] } of message.delta.strategies) this.#entries += positions.length;
+  }
+}

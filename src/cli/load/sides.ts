@@ -1,0 +1,195 @@
+import type { StrategySnapshot } from '../../model/snapshot.ts';
+import { systemClock } from '../../model/time.ts';
+import { HostBooks } from '../../state/host-books.ts';
+import type { HostState } from '../../state/host-state.ts';
+import { loadCurrency, strategyAt } from './base.ts';
+import type { LoadSide } from './generator.ts';
+import type { Durations } from './histogram.ts';
+import type { Measures } from './measures.ts';
+import type { PersistenceTap } from './persistence-tap.ts';
+import { type LoadPlan, lastWriters, strategyName } from './plan.ts';
+import { type LoadRecord, recordKey } from './record.ts';
+import { TimeQueue } from './time-queue.ts';
+
+/** So many commits are on their way at most when R = 0: below where a state manager stops posting. */
+export const unacknowledgedDeltasMax = 256;
+const unacknowledgedEntriesMax = 65_536;
+
+export interface PersistedSideOptions {
+  readonly state: HostState;
+  readonly record: LoadRecord;
+  /** Commits of load that the state holds. */
+  readonly commits: number;
+  readonly tap: PersistenceTap;
+  readonly measures: Measures;
+  readonly checkpointIntervalMs: number;
+}
+
+/** The state with its persistence: its commits are the ones that count. */
+export class PersistedSide implements LoadSide {
+  readonly books: LoadSide['books'];
+  readonly delays: Durations;
+  readonly #options: PersistedSideOptions;
+  readonly #unacknowledged = new TimeQueue();
+  readonly #roomFor: number;
+  #record: LoadRecord;
+  #commits: number;
+  #checkpointAtMs = 0;
+  #checkpointing: Promise<void> | null = null;
+  #failure: Error | null = null;
+
+  constructor(options: PersistedSideOptions) {
+    const { state, record, measures } = options;
+    this.#options = options;
+    this.#record = record;
+    this.#commits = options.commits;
+    this.books = names(record).map((name) => state.register(name));
+    this.delays = measures.loopDelay;
+    // A position each, and for each strategy of a delta one more.
+    this.#roomFor = Math.max(
+      1,
+      Math.min(unacknowledgedDeltasMax, Math.floor(unacknowledgedEntriesMax / (record.changes + 3))) - 1,
+    );
+    state.on('durable', (sequence) => this.#acknowledged(sequence));
+    state.on('failed', (error) => {
+      this.#failure = error;
+    });
+  }
+
+  /** Commits of load that the state holds. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  readonly posts = (): number => this.#options.tap.posts;
+
+  next(): number {
+    return this.#commits + 1;
+  }
+
+  /** Where the state's sequence has moved without a commit of load, the record says so from this commit on. */
+  beforeCommit(): void {
+    const passedOver = this.#options.state.sequence - this.#commits;
+    if (passedOver === this.#record.passed_over) return;
+    this.#record = { ...this.#record, passed_over: passedOver };
+    this.books[0]?.set(recordKey, this.#record);
+  }
+
+  commit(): void {
+    this.#options.state.commit();
+  }
+
+  committed(commit: number, atMs: number): void {
+    this.#commits = commit;
+    this.#options.measures.entries += this.#record.changes;
+    this.#unacknowledged.push(this.#options.state.sequence, atMs);
+  }
+
+  hasRoom(): boolean {
+    const { state } = this.#options;
+    return state.sequence - state.durableSequence < this.#roomFor;
+  }
+
+  turn(_nowMs: number, clockMs: number): void {
+    const { state, measures, checkpointIntervalMs } = this.#options;
+    measures.lagMsMax = Math.max(measures.lagMsMax, state.durableLagMs);
+    if (checkpointIntervalMs === 0 || this.#checkpointing !== null) return;
+    if (clockMs - this.#checkpointAtMs < checkpointIntervalMs) return;
+    this.#checkpointAtMs = clockMs;
+    this.#checkpointing = this.#checkpoint();
+  }
+
+  /** Resolves once everything committed is durable and no checkpoint is being written. @throws where persistence has failed for good */
+  async settled(): Promise<void> {
+    await this.#checkpointing;
+    const { state } = this.#options;
+    while (state.durableSequence < state.sequence) {
+      try {
+        await state.durable();
+      } catch (error) {
+        // A write that failed is tried again by the state, which tells of it; only where it gives up is this the end.
+        if (this.#failure !== null) throw error;
+      }
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { state, measures } = this.#options;
+    const startMs = performance.now();
+    try {
+      const { files } = await state.checkpoint();
+      measures.checkpoint.addMs(performance.now() - startMs);
+      measures.checkpoints += files.length;
+    } catch {
+      // The state has logged why; the journal holds everything, and the next checkpoint is due in its time.
+    } finally {
+      this.#checkpointing = null;
+    }
+  }
+
+  #acknowledged(sequence: number): void {
+    const nowMs = performance.now();
+    const { durable } = this.#options.measures;
+    this.#unacknowledged.takeThrough(sequence, (atMs) => durable.addMs(nowMs - atMs));
+  }
+}
+
+/** The same books with nothing behind them: what the engine's thread does when persistence is off. */
+export class BareSide implements LoadSide {
+  readonly books: LoadSide['books'];
+  readonly posts = null;
+  readonly #host: HostBooks;
+  #delays: Durations;
+  #commits = 0;
+
+  constructor(plan: LoadPlan, delays: Durations) {
+    this.#delays = delays;
+    this.#host = new HostBooks({ currency: loadCurrency, epoch: 1, clock: systemClock });
+    const writers = lastWriters(plan, 0);
+    const record = { ...plan, passed_over: 0 };
+    for (let strategy = 0; strategy < plan.strategies; strategy += 1) {
+      // As a restore gives it: parsed, and shared with nobody.
+      this.#host.load(JSON.parse(JSON.stringify(strategyAt(record, strategy, writers))) as StrategySnapshot);
+    }
+    this.#host.begin(0);
+    this.books = names(plan).map((name) => this.#host.register(name));
+  }
+
+  get delays(): Durations {
+    return this.#delays;
+  }
+
+  /** Where the next slice's delays go. */
+  measure(delays: Durations): void {
+    this.#delays = delays;
+  }
+
+  /** Forgets what has changed, as a post would, so that a slice begins like the one before. */
+  forget(): void {
+    this.#host.takePost();
+  }
+
+  next(): number {
+    return this.#commits + 1;
+  }
+
+  beforeCommit(): void {}
+
+  commit(): void {
+    this.#host.commit();
+  }
+
+  committed(commit: number): void {
+    this.#commits = commit;
+  }
+
+  hasRoom(): boolean {
+    return true;
+  }
+
+  turn(): void {}
+}
+
+function names(plan: LoadPlan): readonly string[] {
+  return Array.from({ length: plan.strategies }, (_, strategy) => strategyName(strategy));
+}
