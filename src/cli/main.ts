@@ -82,6 +82,27 @@ command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST an
   )
   .action((options) => runs(async () => (await import('./paper-broker.ts')).paperBroker(options)));
 
+command('load', 'the load test of checkpoint latency; with --check, whether a restore gives exactly what was committed')
+  .requiredOption('--dir <dir>', 'a state directory of its own; one that load has used before is continued')
+  .option('--check', 'restore the directory, without a lock, and compare every field')
+  .option('--strategies <n>', 'N: how many', positiveNumber, 10)
+  .option('--positions <m>', 'M: of each strategy', positiveNumber, 100)
+  .option('--rate <r>', 'commits a second; 0 is as fast as acknowledgements allow', positiveOrZero, 10_000)
+  .option('--changes <k>', 'K: positions that a commit replaces', positiveNumber, 1)
+  .option('--duration <s>', 'seconds under load; figures to compare it with take as long again', positiveOrZero, 10)
+  .option('--checkpoint-interval <ms>', 'milliseconds; 0 is off', wholeNumber, 1000)
+  .option('--seed <x>', 'makes what is committed follow from it', wholeNumber, 1)
+  .option(
+    '--acks <file>',
+    'write a line "ack SEQUENCE" whenever the durable sequence has advanced; - is standard output',
+  )
+  .addHelpText(
+    'after',
+    '\nN, M, K and the seed are recorded in the directory: it is continued with the same values only.\n' +
+      'Exit codes: 0 everything committed is durable (--check: ok), 1 --check found a mismatch, 2 cannot be done.',
+  )
+  .action((options) => runs(async () => (await import('./load.ts')).load(options)));
+
 await main();
 
 async function main(): Promise<void> {
