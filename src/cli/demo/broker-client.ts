@@ -1,4 +1,4 @@
-import { ConfigError } from '../../model/errors.ts';
+import { BrokerError } from '../../model/errors.ts';
 
 /** The paper broker as anybody sees it, over its HTTP interface: the demo's view of the broker does not pass through the engine. */
 export class BrokerClient {
@@ -18,16 +18,32 @@ export class BrokerClient {
     return this.#call('GET', '/v2/positions');
   }
 
+  /** The newest, at most 500. */
   orders(status: 'open' | 'closed'): Promise<readonly BrokerOrder[]> {
     return this.#call('GET', `/v2/orders?status=${status}&limit=500`);
   }
 
-  order(id: string): Promise<BrokerOrder> {
-    return this.#call('GET', `/v2/orders/${id}`);
+  /** Every order there ever was, page by page. */
+  async allOrders(): Promise<readonly BrokerOrder[]> {
+    const all: BrokerOrder[] = [];
+    for (;;) {
+      const last = all.at(-1);
+      const after = last === undefined ? '' : `&after_order_id=${last.id}`;
+      const page: readonly BrokerOrder[] = await this.#call(
+        'GET',
+        `/v2/orders?status=all&limit=500&direction=asc${after}`,
+      );
+      all.push(...page);
+      if (page.length < 500) return all;
+    }
   }
 
-  status(): Promise<{ readonly tape_position: number; readonly tape_time: string | null; readonly ended: boolean }> {
+  status(): Promise<TapeStatus> {
     return this.#call('GET', '/paper/status');
+  }
+
+  pause(): Promise<unknown> {
+    return this.#call('POST', '/paper/pause', {});
   }
 
   play(): Promise<unknown> {
@@ -48,13 +64,20 @@ export class BrokerClient {
     });
     if (!response.ok) {
       const text = (await response.text()).slice(0, 300);
-      throw new ConfigError(
+      throw new BrokerError(
         'DEMO_BROKER_FAILED',
         `${method} ${path}: the paper broker answered ${response.status}: ${text}`,
       );
     }
     return (await response.json()) as T;
   }
+}
+
+export interface TapeStatus {
+  readonly tape_position: number;
+  readonly tape_time: string | null;
+  readonly ended: boolean;
+  readonly error: string | null;
 }
 
 export interface BrokerOrder {

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { extname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { HoldfastError } from '../../model/errors.ts';
+import { endWithParentVariable } from '../end-with-parent.ts';
 
 const main = fileURLToPath(new URL(`../main${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 
@@ -19,7 +21,12 @@ export class Child {
 
   constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.name = name;
-    this.#process = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(process.execPath, [main, ...args], {
+      env: { ...env, [endWithParentVariable]: '1' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    // A child that is gone already closes the pipe, which is told by its end.
+    this.#process.stdin?.on('error', () => {});
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#heard(line));
     }
@@ -44,9 +51,9 @@ export class Child {
 
   /**
    * Resolves with the first line that matches, said already or to come.
-   * @throws Error naming what was awaited, with the child's last words, when it ends or `timeoutMs` passes first
+   * @throws HoldfastError DEMO_CHILD_FAILED naming what was awaited, with the child's last words, when it ends or `timeoutMs` passes first
    */
-  async hear(what: string, test: (line: Said) => boolean, timeoutMs = 30_000): Promise<Said> {
+  async hear(what: string, test: (line: Said) => boolean, timeoutMs = 45_000): Promise<Said> {
     await this.until(what, () => this.#lines.some(test), timeoutMs);
     return this.#lines.find(test) as Said;
   }
@@ -77,8 +84,11 @@ export class Child {
           this.#ended === null
             ? `not within ${timeoutMs} ms`
             : `it ended with ${this.#ended.code ?? this.#ended.signal}`;
-        const last = this.#lines.slice(-8).map((line) => JSON.stringify(line));
-        throw new Error(`${this.name}: waited for ${what}: ${why}. Its last words:\n${last.join('\n')}`);
+        const last = this.#lines.slice(-3).map((line) => String(line['msg'] ?? line['text'] ?? JSON.stringify(line)));
+        throw new HoldfastError(
+          'DEMO_CHILD_FAILED',
+          `${this.name}: waited for ${what}: ${why}; it said last: ${last.join(' | ') || 'nothing'}`,
+        );
       }
       await this.#next(left);
     }

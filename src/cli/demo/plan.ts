@@ -1,3 +1,4 @@
+import { FeedError } from '../../model/errors.ts';
 import { Decimal, type DecimalString, decimal, decimalString } from '../../model/money.ts';
 import { micros, type Timestamp } from '../../model/time.ts';
 import { tapeFeed } from '../tape-feed.ts';
@@ -10,11 +11,11 @@ export interface DemoPlan {
   /** The account's cash; the strategies' shares of it add up to it. */
   readonly cash: DecimalString;
   readonly strategies: readonly DemoStrategy[];
-  readonly events: number;
   /** Both ends of what is played: where every traded asset has data. */
   readonly from: Timestamp;
   readonly to: Timestamp;
-  /** Times real time, so that the whole takes about `playSeconds`. */
+  readonly playSeconds: number;
+  /** Times real time, so that the whole takes about so long. */
   readonly speed: number;
 }
 
@@ -55,7 +56,10 @@ export async function planDemo(tapes: readonly DemoTape[], playSeconds: number):
   const tradable = [...seen.values()].filter(({ asset }) => !asset.includes('PERP')).sort((a, b) => b.count - a.count);
   const traded = tradable.slice(0, 3);
   const [first] = traded;
-  if (first === undefined) throw new Error('the tape holds nothing that can be traded');
+  if (first === undefined) {
+    const paths = tapes.map(({ path }) => path).join(', ');
+    throw new FeedError('FEED_EMPTY', `${paths}: holds nothing that can be traded; give a tape of trades or bars`);
+  }
   const from = traded.map((asset) => asset.first).reduce((a, b) => (a > b ? a : b));
   const to = traded.map((asset) => asset.last).reduce((a, b) => (a < b ? a : b));
   const strategies = strategiesFor(traded);
@@ -64,9 +68,9 @@ export async function planDemo(tapes: readonly DemoTape[], playSeconds: number):
     currency: first.asset.includes('USDT') ? 'USDT' : 'USD',
     cash: String(cashOfEach * strategies.length),
     strategies,
-    events: [...seen.values()].reduce((sum, { count }) => sum + count, 0),
     from,
     to,
+    playSeconds,
     speed: Math.max(1, (micros(to) - micros(from)) / 1e6 / playSeconds),
   };
 }

@@ -1,29 +1,38 @@
-import { paint } from '../output.ts';
+import { pageWidth, paint, wrap } from '../output.ts';
+import { Progress } from '../progress.ts';
 
-/** Tells the demo as it happens: a line for each thing that happened, and on a terminal one line that moves while one waits. */
+const indent = ' '.repeat(21);
+
+/** Tells the demo as it happens: a paragraph for each thing that happened, and on a terminal one line that moves while one waits. */
 export class Story {
   readonly #startedMs = performance.now();
   readonly #out: NodeJS.WriteStream;
-  readonly #moving: boolean;
-  #shown = false;
+  readonly #progress: Progress;
 
   /** With `aside` the story goes to standard error, because standard output is a document. */
   constructor(aside: boolean) {
     this.#out = aside ? process.stderr : process.stdout;
-    this.#moving = this.#out.isTTY === true;
+    this.#progress = new Progress(this.#out);
   }
 
   tell(step: string, text: string): void {
-    this.#clear();
-    const at = paint('dim', `${this.seconds().padStart(5)} s`, this.#out);
-    this.#out.write(`${at}  ${paint('bold', step.padEnd(10), this.#out)} ${text}\n`);
+    this.#progress.clear();
+    const at = paint('dim', `${this.seconds().padStart(6)} s`, this.#out);
+    const [first = '', ...more] = wrap(text, pageWidth(this.#out) - indent.length - 1);
+    const lines = [
+      `${at}  ${paint('bold', step.padEnd(10), this.#out)} ${first}`,
+      ...more.map((line) => indent + line),
+    ];
+    this.#out.write(`${lines.join('\n')}\n`);
   }
 
+  /** Nothing where nobody watches. */
   progress(text: string): void {
-    if (!this.#moving) return;
-    this.#clear();
-    this.#out.write(paint('dim', `         ${text}`.slice(0, (this.#out.columns ?? 80) - 1), this.#out));
-    this.#shown = true;
+    this.#progress.show(`${this.seconds().padStart(6)} s  ${text}`);
+  }
+
+  get isWatched(): boolean {
+    return this.#progress.isShown;
   }
 
   seconds(): string {
@@ -31,11 +40,6 @@ export class Story {
   }
 
   end(): void {
-    this.#clear();
-  }
-
-  #clear(): void {
-    if (this.#shown) this.#out.write('\r\x1b[2K');
-    this.#shown = false;
+    this.#progress.clear();
   }
 }
