@@ -128,6 +128,19 @@ export class CatchUp {
     });
   }
 
+  /** One last read before the engine stops, without a second try: what cannot be read now is read at the next start. */
+  async last(): Promise<void> {
+    const { core, broker, inTurn, failed } = this.#options;
+    try {
+      const missed = await readMissed(broker, core.orders, core.books.unassigned.cursor());
+      await inTurn(() => {
+        bookMissed(core, missed);
+      });
+    } catch (error) {
+      failed(error, 1);
+    }
+  }
+
   async #run(): Promise<void> {
     const { core, broker, after, random, signal, inTurn } = this.#options;
     const backoff = new Backoff(random === undefined ? {} : { random });

@@ -509,6 +509,8 @@ export class LiveTradingEngine {
       this.#pump?.stop();
       await this.#loop.inTurn(() => this.#strategies.stopAll(reason));
       await Promise.race([this.#desk.outbox.drained(), aborted(deadline.signal)]);
+      // The stream may still owe what the broker has done already; the final checkpoint is to hold it.
+      if (!deadline.signal.aborted) await Promise.race([this.#catchUp.last(), aborted(deadline.signal)]);
       this.#leaveBehind();
       await this.#loop.drain();
       this.#life.abort(stoppedWhileStarting());

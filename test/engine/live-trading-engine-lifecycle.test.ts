@@ -242,6 +242,27 @@ describe('a stop', () => {
     expect(broker.called('submitOrder')).toBe(0);
   });
 
+  it('books what the broker has done and the stream has not told, before the final checkpoint', async () => {
+    const puppet = new Puppet('alpha');
+    const { engine, broker, start, trade, idle, position } = rig({ strategies: [puppet] });
+    await start();
+    puppet.next((context) => context.submit(buy) && undefined);
+    await trade('AAPL', '100');
+    await idle();
+    broker.fill(String([...broker.orders.keys()][0]), { price: '100', silent: true });
+    await engine.stop();
+    expect(position('alpha', 'AAPL')).toBe('10');
+  });
+
+  it('ends without what the broker does not tell', async () => {
+    const { engine, broker, start, alerted } = rig();
+    await start();
+    broker.next('fetchFills', { kind: 'fail', error: unreachable() });
+    await engine.stop();
+    expect(alerted('CATCH_UP_FAILED')).toHaveLength(1);
+    expect(engine.phase.kind).toBe('stopped');
+  });
+
   it('goes on at its deadline: what was not sent is taken back, what was not answered is looked up by the next life', async () => {
     const state = memoryHostState({ autoDurable: false });
     const puppet = new Puppet('alpha');
