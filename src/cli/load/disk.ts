@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { temporaryName } from '../../persistence/checkpoint-names.ts';
@@ -16,18 +15,20 @@ export interface DiskProbe {
 
 const appendsMax = 1000;
 const replacesMax = 100;
-const msMax = 1000;
 
 /**
- * Blocks the thread for at most about two seconds. What a crash leaves has the names of temporary files, which a start removes.
+ * Blocks the thread for at most about twice `msMax`. What a crash leaves has the names of temporary files, which a start removes.
  * @param sizes bytes of a group and of a checkpoint
  */
-export function probeDisk(directory: string, sizes: { readonly append: number; readonly replace: number }): DiskProbe {
-  mkdirSync(directory, { recursive: true });
-  return { append: appends(directory, sizes.append), replace: replaces(directory, sizes.replace) };
+export function probeDisk(
+  directory: string,
+  sizes: { readonly append: number; readonly replace: number },
+  msMax = 1000,
+): DiskProbe {
+  return { append: appends(directory, sizes.append, msMax), replace: replaces(directory, sizes.replace, msMax) };
 }
 
-function appends(directory: string, size: number): Durations {
+function appends(directory: string, size: number, msMax: number): Durations {
   const fs = nodeFileSystem;
   const path = join(directory, temporaryName('load.append'));
   const bytes = Buffer.alloc(size, 'x');
@@ -37,7 +38,7 @@ function appends(directory: string, size: number): Durations {
     writeFully(fs, file, bytes, 0);
     fs.fdatasync(file);
     fs.fsyncDirectory(directory);
-    return repeat(appendsMax, (count) => {
+    return repeat(appendsMax, msMax, (count) => {
       writeFully(fs, file, bytes, (count + 1) * size);
       fs.fdatasync(file);
     });
@@ -47,13 +48,13 @@ function appends(directory: string, size: number): Durations {
   }
 }
 
-function replaces(directory: string, size: number): Durations {
+function replaces(directory: string, size: number, msMax: number): Durations {
   const fs = nodeFileSystem;
   const bytes = Buffer.alloc(size, 'x');
   const newest = join(directory, temporaryName('load.newest'));
   let isThere = false;
   try {
-    return repeat(replacesMax, () => {
+    return repeat(replacesMax, msMax, () => {
       const path = join(directory, temporaryName('load.replace'));
       const file = fs.create(path);
       writeFully(fs, file, bytes, 0);
@@ -68,10 +69,10 @@ function replaces(directory: string, size: number): Durations {
   }
 }
 
-function repeat(timesMax: number, run: (count: number) => void): Durations {
+function repeat(timesMax: number, msMax: number, run: (count: number) => void): Durations {
   const durations = new Durations();
   const startMs = performance.now();
-  for (let count = 0; count < timesMax && performance.now() - startMs < msMax; count += 1) {
+  for (let count = 0; count < timesMax && (count === 0 || performance.now() - startMs < msMax); count += 1) {
     const beforeMs = performance.now();
     run(count);
     durations.addMs(performance.now() - beforeMs);

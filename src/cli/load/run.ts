@@ -85,7 +85,8 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     const { checkpointIntervalMs } = options;
     const side = new PersistedSide({ state, record, commits, tap, measures, checkpointIntervalMs });
     const stopped = (): boolean => options.signal.aborted || acks?.error != null;
-    const probe = (): DiskProbe => probeDisk(directory, { append: appendBytes, replace: replaceBytes(plan) });
+    const sizes = { append: appendBytes, replace: replaceBytes(plan) };
+    const probe = (): DiskProbe => probeDisk(directory, sizes, Math.min(diskMsMax, options.durationMs / 10));
 
     const before = options.compares && !stopped() ? probe() : null;
     const statusBefore = await tap.status();
@@ -115,6 +116,9 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     acks?.close();
   }
 }
+
+/** For each of the disk's figures, before and after the run; less where the run is short. */
+const diskMsMax = 1000;
 
 /** Of one group with one small commit in it. */
 const appendBytes = 512;
