@@ -6,6 +6,10 @@ import { has, seededRandom, subsets } from './model-disk-random.ts';
 export interface DiskState {
   /** The same for the same names, contents and links. */
   readonly key: string;
+  /** The same for the same names and links, whatever the contents are. */
+  readonly names: string;
+  /** Of a file's bytes; null where there is no such file. */
+  digest(path: string): string | null;
   entries(): readonly DiskEntry[];
 }
 
@@ -44,11 +48,11 @@ export function crashStates(
 ): CrashStates {
   const random = seededRandom(seed);
   const trees = crashTrees(names, order, random);
-  const layouts = trees.masks.map((tree) => layoutOf(tree, files, random));
-  const possible = layouts.reduce((sum, layout) => sum + layout.count, 0);
-  const all = possible <= statesMax;
+  const layouts = trees.masks.map((tree) => layoutOf(tree, (inode) => possible(files.get(inode), random)));
+  const count = layouts.reduce((sum, layout) => sum + layout.count, 0);
+  const all = count <= statesMax;
   return {
-    possible,
+    possible: count,
     exhaustive: all && trees.all && layouts.every(({ all }) => all),
     *[Symbol.iterator]() {
       const seen = new Set<string>();
@@ -77,23 +81,21 @@ export function randomCrashState(
   const mask = names.pending.map(() => random() < 0.5);
   const asPrefix = order === 'prefix' || random() < 0.4;
   const tree = names.after((index) => (asPrefix ? index < cut : mask[index] === true));
-  const layout = layoutOf(tree, files, random);
+  const layout = layoutOf(tree, (inode) => possible(files.get(inode), random));
   return stateOf(layout, Math.floor(random() * layout.count));
 }
 
 /** What there is now, cache and all: as a process finds it that starts after a kill. */
 export function stateNow(names: ModelNames, files: ReadonlyMap<number, ModelFile>): DiskState {
-  const paths = pathsOf(names.live);
-  const outcomes = new Map<number, readonly FileOutcome[]>();
-  for (const [, inode] of paths) {
-    const file = files.get(inode);
-    if (file !== undefined) outcomes.set(inode, [outcomeOf(file.cache)]);
-  }
-  return stateOf({ paths, outcomes, count: 1, all: true }, 0);
+  return stateOf(
+    layoutOf(names.live, (inode) => whole(files.get(inode))),
+    0,
+  );
 }
 
 interface Layout {
   readonly paths: readonly (readonly [path: string, inode: number])[];
+  readonly names: string;
   /** For each inode of a file: what may be in it. */
   readonly outcomes: ReadonlyMap<number, readonly FileOutcome[]>;
   readonly count: number;
@@ -114,41 +116,63 @@ function crashTrees(
   return { masks: masks.map((mask) => names.after((index) => has(mask, index))), all: 2 ** count <= subsetsMax };
 }
 
-function layoutOf(tree: Tree, files: ReadonlyMap<number, ModelFile>, random: () => number): Layout {
+/** @param outcomesOf null for a directory */
+function layoutOf(tree: Tree, outcomesOf: (inode: number) => Outcomes | null): Layout {
   const paths = pathsOf(tree);
   const outcomes = new Map<number, readonly FileOutcome[]>();
+  const first = new Map<number, string>();
+  let names = '';
   let count = 1;
   let all = true;
-  for (const [, inode] of paths) {
-    const file = files.get(inode);
-    if (file === undefined || outcomes.has(inode)) continue;
-    const found = file.outcomes(fileSubsetsMax, random);
-    outcomes.set(inode, found);
-    count *= found.length;
-    all &&= file.uncertain <= Math.log2(fileSubsetsMax);
+  for (const [path, inode] of paths) {
+    // A second name of a file is another state than a copy of it.
+    names += `${path}${first.get(inode) ?? (tree.has(inode) ? '/' : '')}\n`;
+    if (first.has(inode)) continue;
+    first.set(inode, ` → ${path}`);
+    const found = outcomesOf(inode);
+    if (found === null) continue;
+    outcomes.set(inode, found.list);
+    count *= found.list.length;
+    all &&= found.all;
   }
-  return { paths, outcomes, count, all };
+  return { paths, names, outcomes, count, all };
+}
+
+interface Outcomes {
+  readonly list: readonly FileOutcome[];
+  readonly all: boolean;
+}
+
+function possible(file: ModelFile | undefined, random: () => number): Outcomes | null {
+  if (file === undefined) return null;
+  return { list: file.outcomes(fileSubsetsMax, random), all: 2 ** file.uncertain <= fileSubsetsMax };
+}
+
+function whole(file: ModelFile | undefined): Outcomes | null {
+  return file === undefined ? null : { list: [outcomeOf(file.cache)], all: true };
 }
 
 /** The state of a number from 0 to count − 1: a digit for each file. */
-function stateOf({ paths, outcomes }: Layout, number: number): DiskState {
+function stateOf({ paths, names, outcomes }: Layout, number: number): DiskState {
   const chosen = new Map<number, FileOutcome>();
+  let key = names;
   let rest = number;
   for (const [inode, found] of outcomes) {
     const outcome = found[rest % found.length];
-    if (outcome !== undefined) chosen.set(inode, outcome);
     rest = Math.floor(rest / found.length);
+    if (outcome === undefined) continue;
+    chosen.set(inode, outcome);
+    key += `${outcome.digest}\n`;
   }
-  const first = new Map<number, string>();
-  let key = '';
-  for (const [path, inode] of paths) {
-    key += `${path}=${first.get(inode) ?? chosen.get(inode)?.digest ?? ''}\n`;
-    // A second name of a file is another state than a copy of it.
-    if (!first.has(inode)) first.set(inode, `→${path}`);
-  }
-  const entries = (): DiskEntry[] =>
-    paths.map(([path, inode]) => ({ path, inode, bytes: chosen.get(inode)?.bytes ?? null }));
-  return { key, entries };
+  return {
+    key,
+    names,
+    digest(path) {
+      const inode = paths.find(([at]) => at === path)?.[1];
+      return inode === undefined ? null : (chosen.get(inode)?.digest ?? null);
+    },
+    entries: () => paths.map(([path, inode]) => ({ path, inode, bytes: chosen.get(inode)?.bytes ?? null })),
+  };
 }
 
 function* numbers(count: number, most: number, random: () => number): Generator<number> {

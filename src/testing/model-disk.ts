@@ -78,6 +78,8 @@ interface OpenFile {
 export class ModelDisk implements FileSystem {
   /** Called before each call that changes or syncs something: the moment to look at {@link crashStates}. What it throws the call throws. */
   before: (call: ModelCall) => void = () => {};
+  /** Files that were opened for reading or looked at: what is in another one cannot have mattered to who read. */
+  readonly looked: Set<string> = new Set<string>();
   readonly #options: Required<ModelDiskOptions>;
   readonly #names: ModelNames;
   readonly #files = new Map<number, ModelFile>();
@@ -166,6 +168,7 @@ export class ModelDisk implements FileSystem {
 
   openRead(path: string): FileHandle {
     this.#alive();
+    this.looked.add(path);
     return this.#opened(path, this.#file('open', path), false);
   }
 
@@ -264,6 +267,7 @@ export class ModelDisk implements FileSystem {
 
   lstat(path: string): FileStat {
     this.#alive();
+    this.looked.add(path);
     const inode = this.#inode('lstat', path);
     const file = this.#files.get(inode);
     const uid = process.getuid?.() ?? 0;

@@ -62,7 +62,16 @@ export function whyBroken(result: Found, { floor, states }: Expectation): string
   return result.lost === '' ? null : `a crash alone damaged something: ${result.lost}`;
 }
 
-/** Everything that every strategy has, as one text. */
+/** Everything that every strategy has, as one text; the order of a strategy's own keys is not part of its state. */
 export function stateText(mirror: Mirror): string {
-  return JSON.stringify(mirror.strategies().map((strategy) => mirror.snapshot(strategy)));
+  return JSON.stringify(
+    mirror.strategies().map((strategy) => {
+      const snapshot = mirror.snapshot(strategy);
+      const keys = Object.keys(snapshot.strategy_state).sort();
+      return {
+        ...snapshot,
+        strategy_state: Object.fromEntries(keys.map((key) => [key, snapshot.strategy_state[key]])),
+      };
+    }),
+  );
 }

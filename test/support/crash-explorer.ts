@@ -14,8 +14,6 @@ export interface ExplorerOptions {
   readonly wrap?: (disk: ModelDisk) => FileSystem;
   readonly disk?: ModelDiskOptions;
   readonly host?: Partial<PersistenceOptions>;
-  /** Of the disks and moments that were found, so many get a restart with a second crash in each of its steps. */
-  readonly restartsMax?: number;
   /** As of CrashStatesOptions. */
   readonly statesMax?: number;
   readonly seed?: number;
@@ -26,7 +24,7 @@ export interface ExplorerCounts {
   crashPoints: number;
   /** Pairs of a moment and a disk that may be found then; each was judged. */
   states: number;
-  /** Of these, disks that differ: each was restored. */
+  /** Of these, disks that differ in something that a restore looks at: each was restored. */
   disks: number;
   /** Moments with more disks than the bound, of which some were taken by seed. */
   sampled: number;
@@ -46,11 +44,12 @@ export class Explorer {
   readonly counts: ExplorerCounts = { ...noCounts };
   readonly bad: Bad[] = [];
   readonly options: ExplorerOptions;
-  readonly #found = new Map<string, Found>();
+  /** By names, then by what was looked at. */
+  readonly #found = new Map<string, Map<string, Trace>>();
   /** Told of each disk that was not seen before. */
   onDisk: (state: DiskState, result: Found) => void = () => {};
   /** Told of each moment. */
-  onCrashPoint: (where: string) => void = () => {};
+  onCrashPoint: (disk: ModelDisk, expected: Expectation, where: () => string) => void = () => {};
 
   constructor(options: ExplorerOptions = {}) {
     this.options = options;
@@ -62,11 +61,11 @@ export class Explorer {
 
   /** From now on every call on the disk is a crash point. */
   watch(disk: ModelDisk, expected: () => Expectation, what: string): void {
-    disk.before = (call) => this.look(disk, expected(), `${what}, before ${described(call)}`);
+    disk.before = (call) => this.look(disk, expected(), () => `${what}, before ${described(call)}`);
   }
 
   /** A crash now. */
-  look(disk: ModelDisk, expected: Expectation, where: string): void {
+  look(disk: ModelDisk, expected: Expectation, where: () => string): void {
     const started = performance.now();
     const { statesMax = 4_096, seed = 1 } = this.options;
     const states = disk.crashStates({ statesMax, seed: seed + this.counts.crashPoints });
@@ -75,10 +74,10 @@ export class Explorer {
     for (const state of states) {
       this.counts.states += 1;
       const why = whyBroken(this.#result(state), expected);
-      if (why !== null) this.fail(where, `${why}\n${state.key}`);
+      if (why !== null) this.fail(where(), `${why}\n${state.names}`);
     }
     this.counts.ms += performance.now() - started;
-    this.onCrashPoint(where);
+    this.onCrashPoint(disk, expected, where);
   }
 
   fail(where: string, why: string): void {
@@ -86,14 +85,42 @@ export class Explorer {
   }
 
   #result(state: DiskState): Found {
-    const known = this.#found.get(state.key);
-    if (known !== undefined) return known;
-    const result = found(this.fileSystem(ModelDisk.from(state, this.options.disk)));
-    this.#found.set(state.key, result);
+    const traces = getOrMake(this.#found, state.names, () => new Map<string, Trace>());
+    for (const { paths, results } of traces.values()) {
+      const known = results.get(digests(state, paths));
+      if (known !== undefined) return known;
+    }
+    const disk = ModelDisk.from(state, this.options.disk);
+    const result = found(this.fileSystem(disk));
+    const paths = [...disk.looked].sort();
+    getOrMake(traces, paths.join('\n'), () => ({ paths, results: new Map() })).results.set(
+      digests(state, paths),
+      result,
+    );
     this.counts.disks += 1;
     this.onDisk(state, result);
     return result;
   }
+}
+
+/** A restore sees names, and the contents of the files that it looks at: where these are the same, its result is. */
+interface Trace {
+  readonly paths: readonly string[];
+  readonly results: Map<string, Found>;
+}
+
+function digests(state: DiskState, paths: readonly string[]): string {
+  let text = '';
+  for (const path of paths) text += state.digest(path) ?? '-';
+  return text;
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }
 
 export function described({ number, call, path, to }: ModelCall): string {

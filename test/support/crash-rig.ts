@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { SnapshotDelta, StrategyDelta } from '../../src/model/delta.ts';
+import { StateError } from '../../src/model/errors.ts';
 import { timestamp } from '../../src/model/time.ts';
 import { Mirror } from '../../src/persistence/mirror.ts';
 import { prepareStateDirectory } from '../../src/persistence/state-directory.ts';
@@ -22,16 +24,18 @@ export class CrashRig {
   epoch = 1;
   incarnation = 1;
   committed = 0;
+  /** How many bytes of ballast a commit brings, so that a group is of several blocks. */
+  padding = 0;
   /** What was acknowledged before the host began. */
   #floor = 0;
   #states = new Map<number, string>([[0, '[]']]);
   #engine = new Mirror({ currency: 'USD' });
-  readonly #name: string;
+  readonly name: string;
 
   private constructor(explorer: Explorer, disk: ModelDisk, name: string) {
     this.explorer = explorer;
     this.disk = disk;
-    this.#name = name;
+    this.name = name;
     this.host = this.#host();
   }
 
@@ -43,15 +47,22 @@ export class CrashRig {
     return rig;
   }
 
-  /** As a restart on a disk from elsewhere: of that only `expected` is known, and `acknowledged` of it. */
+  /** A start on a disk from elsewhere, of which `expected` is known. Calls {@link restart} next. */
   static on(
     explorer: Explorer,
     disk: ModelDisk,
-    from: { readonly expected: Expectation; readonly life: number; readonly name: string },
+    from: {
+      readonly expected: Expectation;
+      readonly life: number;
+      readonly epoch: number;
+      readonly incarnation: number;
+      readonly name: string;
+    },
   ): CrashRig {
     const rig = new CrashRig(explorer, disk, from.name);
     rig.life = from.life;
-    rig.epoch = from.life;
+    rig.epoch = from.epoch;
+    rig.incarnation = from.incarnation;
     rig.#floor = from.expected.floor;
     rig.#states = new Map(from.expected.states);
     rig.host = rig.#host();
@@ -73,7 +84,7 @@ export class CrashRig {
     const previous = this.committed;
     const through = previous + span;
     const at = timestamp(startedAt + this.life * 60_000_000 + through * 1_000);
-    const changes = strategies.map((strategy) => change(strategy, this.life, through));
+    const changes = strategies.map((strategy) => change(strategy, this.life, through, this.padding));
     const delta: SnapshotDelta = { previous, through, at, strategies: changes };
     this.#engine.apply(delta);
     this.committed = through;
@@ -83,6 +94,31 @@ export class CrashRig {
 
   async checkpoint(strategies: readonly string[] | null = null): Promise<void> {
     await this.host.checkpoint(this.committed, strategies);
+  }
+
+  /** One that is to fail, and leave everything as it was. */
+  async failingCheckpoint(strategies: readonly string[] | null = null): Promise<void> {
+    const failed = await this.checkpoint(strategies).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (!(failed instanceof StateError)) throw new Error(`the checkpoint was to fail, and gave ${String(failed)}`);
+  }
+
+  /** Time passes: what failed is tried again, and a heartbeat may be due. */
+  wait(ms: number): void {
+    this.host.clock.advance(ms);
+  }
+
+  /** Lets the checkpoints end that the service makes of its own accord. */
+  async settle(): Promise<void> {
+    for (let turns = 0; turns < 4; turns += 1) await turn();
+  }
+
+  /** An orderly end, with a final checkpoint, and the next start. */
+  async closeAndStart(): Promise<void> {
+    await this.host.close(this.committed);
+    await this.kill();
   }
 
   /** Something is posted while the next file call of that kind on that path waits for the disk. */
@@ -127,7 +163,7 @@ export class CrashRig {
 
   /** The last crash point of a program: after its last call. */
   finish(): void {
-    this.explorer.look(this.disk, this.expected, `${this.#name}, at the end`);
+    this.explorer.look(this.disk, this.expected, () => `${this.name}, at the end`);
   }
 
   async #restart(disk: ModelDisk, durable: boolean): Promise<void> {
@@ -139,7 +175,7 @@ export class CrashRig {
 
   #host(): CrashHost {
     const { explorer, disk, epoch, incarnation, life } = this;
-    explorer.watch(disk, () => this.expected, `${this.#name}, start ${life}`);
+    explorer.watch(disk, () => this.expected, `${this.name}, start ${life}`);
     const atLeast = incarnation > 1 ? this.#floor : 0;
     return new CrashHost(explorer.fileSystem(disk), { epoch, incarnation, atLeast }, explorer.options.host);
   }
@@ -163,11 +199,11 @@ export class CrashRig {
 }
 
 /** Some of everything, different in each life, so that a mix of two histories is seen. */
-function change(strategy: string, life: number, through: number): StrategyDelta {
+function change(strategy: string, life: number, through: number, padding: number): StrategyDelta {
   return {
     strategy,
     positions: [{ asset: `A${through % 2}`, amount: `${life}.${through}`, cost_basis: '10.25', last_price: null }],
     cash: [['USD', `${1000 * life - through}.5`]],
-    state: [['seen', `${life}/${through}`]],
+    state: [['seen', `${life}/${through}`], ...(padding === 0 ? [] : [['padding', 'x'.repeat(padding)] as const])],
   };
 }
