@@ -1,0 +1,303 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { readState } from '../../src/cli/read-state.ts';
+import { run } from '../../src/cli/run.ts';
+import { decimal, zero } from '../../src/model/money.ts';
+import { timestampSchema } from '../../src/model/time.ts';
+import { bar, configFor, type Market, market, silentServer } from './exchange.ts';
+import { barTape, captured, holdfast, keys, Process, Scratch } from './support.ts';
+
+const count = z.int().nonnegative();
+const runSchema = z.strictObject({
+  host: z.string(),
+  directory: z.string(),
+  reason: z.string(),
+  halted: z.boolean(),
+  error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  epoch: count,
+  sequence: count,
+  durable_sequence: count,
+  restored: z.strictObject({ epoch: count, sequence: count, timestamp: timestampSchema.nullable() }),
+});
+
+function lastAck(file: string): number {
+  return Number(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1)?.slice('ack '.length));
+}
+
+/** The sum over all books of cash, of a position, and of open orders, as `inspect` would show them. */
+function books(directory: string) {
+  const { mirror } = readState(directory).restored;
+  const all = mirror.strategies().map((name) => mirror.snapshot(name));
+  const sum = (amounts: readonly string[]) => amounts.reduce((total, amount) => total.plus(decimal(amount)), zero);
+  return {
+    cash: sum(all.map(({ cash_balance }) => cash_balance)).toFixed(),
+    AAPL: sum(all.flatMap(({ positions }) => positions.map(({ amount }) => amount))).toFixed(),
+    orders: all.reduce((total, { pending_orders }) => total + pending_orders.length, 0),
+  };
+}
+
+function brokerSide({ exchange }: Market) {
+  return {
+    cash: decimal(exchange.account().cash['USD'] ?? '0').toFixed(),
+    AAPL: decimal(exchange.positions().find(({ asset }) => asset === 'AAPL')?.amount ?? '0').toFixed(),
+    orders: exchange.openOrders().length,
+  };
+}
+
+/** Resolves once the broker shows what the test waits for. */
+function until(what: () => boolean): Promise<void> {
+  return vi.waitFor(() => expect(what()).toBe(true), { timeout: 15_000, interval: 5 });
+}
+
+function fills({ exchange }: Market): number {
+  return exchange.fills({ activity_id: null, at: null }).length;
+}
+
+describe('run', () => {
+  it('loses nothing acknowledged to a kill -9, and after a restart ends in order with books equal to the broker', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const config = scratch.file('engine.json', configFor(at.url));
+    const acks = scratch.at('acks');
+    await using first = new Process(['run', config, '--acks', acks]);
+    await first.says('"event":"started"');
+    await until(() => at.server.followers() === 1);
+    let day = 0;
+    for (; fills(at) < 4; day += 1) {
+      at.give(bar(day, day % 4 < 2 ? 100 : 102));
+      // The market moves on when the engine has answered it.
+      if (day > 0) await until(() => at.exchange.openOrders().length > 0);
+    }
+    first.kill('SIGKILL');
+    expect((await first.ended).signal).toBe('SIGKILL');
+    const acknowledged = lastAck(acks);
+    expect(acknowledged).toBeGreaterThan(0);
+    expect(readState(scratch.at('state')).restored.recovery.sequence).toBeGreaterThanOrEqual(acknowledged);
+
+    await using second = new Process(['run', config, '--acks', acks, '--json']);
+    await second.says('"event":"started"');
+    await until(() => at.server.followers() === 1);
+    for (const end = day + 20; day < end; day += 1) at.give(bar(day, day % 4 < 2 ? 100 : 102));
+    at.end();
+    const { code, stdout, stderr } = await second.ended;
+    expect(code, stderr).toBe(0);
+    const document = runSchema.parse(JSON.parse(stdout));
+    expect(document).toMatchObject({
+      host: 'holdfast',
+      reason: 'end of the feed',
+      halted: false,
+      error: null,
+      epoch: 2,
+    });
+    expect(document.durable_sequence).toBe(document.sequence);
+    expect(document.restored.sequence).toBeGreaterThanOrEqual(acknowledged);
+    expect(lastAck(acks)).toBe(document.sequence);
+    expect(books(scratch.at('state'))).toEqual(brokerSide(at));
+    expect(stdout + stderr + readFileSync(acks, 'utf8')).not.toContain(keys.secretKey);
+  });
+
+  it('plays a finite tape to its end with every order and fill booked', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    for (let day = 0; day < 20; day += 1) at.give(bar(day, 100));
+    const tape = scratch.file('aapl.csv', barTape(60));
+    const feed = { kind: 'tape', tapes: [{ path: tape, asset: 'AAPL' }] };
+    const config = scratch.file('engine.json', configFor(at.url, { feed }));
+    await using engine = new Process(['run', config]);
+    const { code, stdout, stderr } = await engine.ended;
+    expect(code, stderr).toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('stopped in order: everything is durable');
+    expect(books(scratch.at('state'))).toEqual(brokerSide(at));
+  });
+
+  it('stops in order on SIGTERM, and goes on when nobody reads its log any more', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const config = scratch.file('engine.json', configFor(at.url));
+    await using engine = new Process(['run', config, '--json']);
+    await engine.says('"event":"started"');
+    engine.child.stderr?.destroy();
+    await until(() => at.server.followers() === 1);
+    at.give(bar(0, 100), bar(1, 100), bar(2, 102));
+    await until(() => at.exchange.orders().length > 0);
+    engine.kill('SIGTERM');
+    const { code, stdout } = await engine.ended;
+    expect(code).toBe(0);
+    expect(runSchema.parse(JSON.parse(stdout))).toMatchObject({ reason: 'SIGTERM', halted: false, error: null });
+  });
+
+  it('that ended halted exits 1 and says so', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const policy = { policy: 'HALT_AND_ALERT', interval_ms: 0 };
+    const config = scratch.file('engine.json', configFor(at.url, { reconciliation: policy }));
+    await using first = new Process(['run', config]);
+    await first.says('"event":"started"');
+    first.kill('SIGINT');
+    expect((await first.ended).code).toBe(0);
+    at.exchange.adjustPosition('AAPL', '7');
+    await using second = new Process(['run', config, '--json']);
+    await second.says('"phase":"halted"');
+    second.kill('SIGTERM');
+    const { code, stdout } = await second.ended;
+    expect(code).toBe(1);
+    expect(runSchema.parse(JSON.parse(stdout))).toMatchObject({ halted: true, error: null });
+  });
+
+  it('whose feed breaks off exits 1 and says why', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const tape = scratch.file('aapl.csv', `${barTape(3)}2020-01-04,not a price,1,1,1,1\n`);
+    const feed = { kind: 'tape', tapes: [{ path: tape, asset: 'AAPL' }] };
+    const { code, stdout } = await holdfast([
+      'run',
+      scratch.file('engine.json', configFor(at.url, { feed })),
+      '--json',
+    ]);
+    expect(code).toBe(1);
+    expect(runSchema.parse(JSON.parse(stdout))).toMatchObject({
+      reason: 'the feed broke off',
+      halted: false,
+      error: { code: 'FEED_INVALID', message: expect.stringContaining('line 5') },
+    });
+  });
+
+  it('stops in order on SIGTERM while it starts, and sends nothing', async () => {
+    using scratch = new Scratch();
+    await using silent = await silentServer();
+    const config = scratch.file('engine.json', configFor(silent.url));
+    await using engine = new Process(['run', config, '--json']);
+    await engine.says('"phase":"restoring"');
+    engine.kill('SIGTERM');
+    const { code, stdout, stderr } = await engine.ended;
+    expect(code, stderr).toBe(0);
+    expect(runSchema.parse(JSON.parse(stdout))).toMatchObject({ reason: 'SIGTERM', halted: false });
+  });
+
+  it('ends itself at a second signal', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const strategy = scratch.file(
+      'slow.ts',
+      `export const createStrategy = ({ name }) => ({ name, onStop() { process.kill(process.pid, 'SIGTERM'); const end = Date.now() + 60_000; setTimeout(() => {}, 60_000); } });`,
+    );
+    const strategies = [{ name: 'slow', module: strategy }];
+    const config = scratch.file('engine.json', configFor(at.url, { strategies }));
+    await using engine = new Process(['run', config]);
+    await engine.says('"event":"started"');
+    engine.kill('SIGINT');
+    const { signal, stderr } = await engine.ended;
+    expect(signal).toBe('SIGKILL');
+    expect(stderr).toContain('holdfast: a second signal (SIGTERM) while stopping; what was acknowledged is durable');
+  });
+
+  it('ends itself past the shutdown deadline', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    // A module whose close never comes stands for a thread that is stuck.
+    const broker = scratch.file(
+      'stuck.mjs',
+      `import { loadBroker } from '${new URL('../../src/brokers/load.ts', import.meta.url).href}';
+export async function createBroker(options) {
+  const inner = await loadBroker({ module: 'alpaca', options });
+  return new Proxy(inner, { get: (target, name) => name === 'close' && !options.worker ? () => new Promise(() => {}) : typeof target[name] === 'function' ? target[name].bind(target) : target[name] });
+}`,
+    );
+    const config = scratch.file(
+      'engine.json',
+      configFor(at.url, {
+        broker: { module: broker, options: { url: at.url, settleMs: 20 } },
+        shutdown_deadline_ms: 300,
+      }),
+    );
+    await using engine = new Process(['run', config]);
+    await engine.says('"event":"started"');
+    engine.kill('SIGTERM');
+    const { signal, stderr } = await engine.ended;
+    expect(signal).toBe('SIGKILL');
+    expect(stderr).toContain('the shutdown deadline passed after SIGTERM');
+  });
+
+  it('with wrong keys does not start: one line, exit 2, and no key in it', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const config = scratch.file('engine.json', configFor(at.url, { log_level: 'silent' }));
+    const { code, stdout, stderr } = await holdfast(['run', config, '--json'], {
+      APCA_API_SECRET_KEY: 'another-canary',
+    });
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^holdfast: BROKER_UNAUTHORIZED: [^\n]+\n$/);
+    expect(stderr).not.toContain('another-canary');
+  });
+
+  it('on a directory that another engine holds does not start: one line with its pid', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const config = scratch.file('engine.json', configFor(at.url, { log_level: 'silent' }));
+    const loud = scratch.file('loud.json', configFor(at.url));
+    await using holder = new Process(['run', loud]);
+    await holder.says('"event":"started"');
+    const { code, stderr } = await holdfast(['run', config]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^holdfast: STATE_DIRECTORY_LOCKED: [^\n]+\n$/);
+    expect(stderr).toContain(String(holder.child.pid));
+  });
+});
+
+describe('run is refused before anything is opened', () => {
+  const url = 'http://127.0.0.1:9';
+  const wrong: readonly (readonly [string, Record<string, unknown>, string, string])[] = [
+    [
+      'a strategy module that is not there',
+      { strategies: [{ name: 'a', module: './none.ts' }] },
+      'MODULE_NOT_FOUND',
+      'strategy a',
+    ],
+    [
+      'a tape that is not there',
+      { feed: { kind: 'tape', tapes: [{ path: 'none.csv' }] } },
+      'FEED_UNREADABLE',
+      'none.csv',
+    ],
+    ['a broker module that is not there', { broker: { module: './none.ts' } }, 'BROKER_MODULE_NOT_FOUND', 'none.ts'],
+    [
+      'a broker option that there is not',
+      { broker: { module: 'alpaca', options: { key: 'x' } } },
+      'BROKER_OPTIONS_INVALID',
+      'key',
+    ],
+    ['a feed module that is not there', { feed: { kind: 'module', module: './none.ts' } }, 'MODULE_NOT_FOUND', 'feed'],
+    [
+      'a strategy option that is wrong',
+      { strategies: [{ name: 'a', module: 'ladder' }] },
+      'CONFIG_INVALID',
+      'options.asset',
+    ],
+  ];
+
+  it.each(wrong)('%s', async (_, more, code, told) => {
+    using scratch = new Scratch();
+    const file = scratch.file('engine.json', configFor(url, more));
+    const { error, stdout } = await captured(() => run(file, { json: true }));
+    expect(stdout).toBe('');
+    expect(error).toMatchObject({ code, message: expect.stringContaining(told) });
+  });
+
+  it('an acks file that cannot be written', async () => {
+    using scratch = new Scratch();
+    const file = scratch.file('engine.json', configFor(url));
+    const { error } = await captured(() => run(file, { acks: scratch.at('none/acks') }));
+    expect(error).toMatchObject({ code: 'ACKS_FILE', message: expect.stringContaining('none/acks') });
+  });
+
+  it('a feed module that gives no feed', async () => {
+    using scratch = new Scratch();
+    writeFileSync(scratch.at('feed.mjs'), 'export const createFeed = () => 7;');
+    const file = scratch.file('engine.json', configFor(url, { feed: { kind: 'module', module: './feed.mjs' } }));
+    const { error } = await captured(() => run(file, {}));
+    expect(error).toMatchObject({ code: 'MODULE_INVALID', message: expect.stringContaining('async iterable') });
+  });
+});
