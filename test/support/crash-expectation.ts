@@ -3,6 +3,7 @@ import type { FileSystem } from '../../src/persistence/file-system.ts';
 import type { Mirror } from '../../src/persistence/mirror.ts';
 import { restore } from '../../src/persistence/restore.ts';
 import { prepareStateDirectory } from '../../src/persistence/state-directory.ts';
+import type { DiskState } from '../../src/testing/model-disk.ts';
 import { directory } from './crash-host.ts';
 
 /** Which restore points a crash may bring back, and what the state of each one is. */
@@ -11,6 +12,17 @@ export interface Expectation {
   readonly floor: number;
   /** The whole state of all strategies at each restore point that was ever committed and not abandoned. */
   readonly states: ReadonlyMap<number, string>;
+  /** Of each checkpoint file that was reported as durable: the digests that it may have, its successors' included. */
+  readonly saved: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** As it is now, whatever comes. */
+export function frozen({ floor, states, saved }: Expectation): Expectation {
+  return {
+    floor,
+    states: new Map(states),
+    saved: new Map([...saved].map(([path, digests]) => [path, new Set(digests)])),
+  };
 }
 
 /** What a restore gave: a restore point, or why there is none. */
@@ -52,7 +64,11 @@ export function found(fs: FileSystem): Found {
 }
 
 /** Invariant I, or null where it holds. */
-export function whyBroken(result: Found, { floor, states }: Expectation): string | null {
+export function whyBroken(result: Found, state: DiskState, { floor, states, saved }: Expectation): string | null {
+  for (const [path, digests] of saved) {
+    if (!digests.has(state.digest(path) ?? ''))
+      return `${path} was reported as saved, and is not what was saved or a later one`;
+  }
   if (result.kind === 'failed') return `the restore failed: ${result.why}`;
   if (result.sequence < floor) return `sequence ${floor} was acknowledged, and ${result.sequence} came back`;
   const committed = states.get(result.sequence);

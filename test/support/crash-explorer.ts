@@ -7,7 +7,7 @@ import {
   type ModelDiskOptions,
   seededRandom,
 } from '../../src/testing/model-disk.ts';
-import { type Expectation, type Found, found, whyBroken } from './crash-expectation.ts';
+import { type Expectation, type Found, found, frozen, whyBroken } from './crash-expectation.ts';
 
 export interface ExplorerOptions {
   /** What stands between persistence and the disk: nothing, or a mutant. */
@@ -17,6 +17,10 @@ export interface ExplorerOptions {
   /** As of CrashStatesOptions. */
   readonly statesMax?: number;
   readonly seed?: number;
+  /** Look no further once so many crashes were bad. */
+  readonly badMax?: number;
+  /** Instead of every disk at every crash point one disk by chance, with this probability. */
+  readonly chance?: number;
 }
 
 export interface ExplorerCounts {
@@ -42,7 +46,13 @@ export const noCounts: ExplorerCounts = { crashPoints: 0, states: 0, disks: 0, s
 /** Crashes a disk before each call that changes it, in every way, and judges what a restore gives. */
 export class Explorer {
   readonly counts: ExplorerCounts = { ...noCounts };
+  /** The first of them. */
   readonly bad: Bad[] = [];
+  badCount = 0;
+  /** What {@link arm} asked for. */
+  captured: { readonly disk: ModelDisk; readonly expected: Expectation } | null = null;
+  #armed = 0;
+  readonly #random: () => number;
   readonly options: ExplorerOptions;
   /** By names, then by what was looked at. */
   readonly #found = new Map<string, Map<string, Trace>>();
@@ -53,6 +63,7 @@ export class Explorer {
 
   constructor(options: ExplorerOptions = {}) {
     this.options = options;
+    this.#random = seededRandom(options.seed ?? 1);
   }
 
   fileSystem(disk: ModelDisk): FileSystem {
@@ -61,27 +72,46 @@ export class Explorer {
 
   /** From now on every call on the disk is a crash point. */
   watch(disk: ModelDisk, expected: () => Expectation, what: string): void {
-    disk.before = (call) => this.look(disk, expected(), () => `${what}, before ${described(call)}`);
+    disk.before = (call) => {
+      this.#armed -= 1;
+      if (this.#armed === 0) this.captured = { disk: disk.clone(), expected: frozen(expected()) };
+      this.look(disk, expected(), () => `${what}, before ${described(call)}`);
+    };
+  }
+
+  /** The crash of a random program: before the call that comes as the nth from now the disk is kept as it is then. */
+  arm(calls: number): void {
+    this.#armed = calls;
+    this.captured = null;
   }
 
   /** A crash now. */
   look(disk: ModelDisk, expected: Expectation, where: () => string): void {
-    const started = performance.now();
-    const { statesMax = 4_096, seed = 1 } = this.options;
-    const states = disk.crashStates({ statesMax, seed: seed + this.counts.crashPoints });
+    const { badMax = Number.POSITIVE_INFINITY } = this.options;
     this.counts.crashPoints += 1;
-    if (!states.exhaustive) this.counts.sampled += 1;
-    for (const state of states) {
+    if (this.badCount >= badMax) return;
+    const started = performance.now();
+    for (const state of this.#states(disk)) {
       this.counts.states += 1;
-      const why = whyBroken(this.#result(state), expected);
+      const why = whyBroken(this.#result(state), state, expected);
       if (why !== null) this.fail(where(), `${why}\n${state.names}`);
+      if (this.badCount >= badMax) break;
     }
     this.counts.ms += performance.now() - started;
     this.onCrashPoint(disk, expected, where);
   }
 
   fail(where: string, why: string): void {
-    this.bad.push({ where, why });
+    this.badCount += 1;
+    if (this.bad.length < 100) this.bad.push({ where, why });
+  }
+
+  #states(disk: ModelDisk): Iterable<DiskState> {
+    const { statesMax = 4_096, seed = 1, chance = null } = this.options;
+    if (chance !== null) return this.#random() < chance ? [disk.randomCrashState(this.#random)] : [];
+    const states = disk.crashStates({ statesMax, seed: seed + this.counts.crashPoints });
+    if (!states.exhaustive) this.counts.sampled += 1;
+    return states;
   }
 
   #result(state: DiskState): Found {

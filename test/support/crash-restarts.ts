@@ -1,6 +1,6 @@
 import { isTemporaryName } from '../../src/persistence/checkpoint-names.ts';
 import { type DiskState, ModelDisk } from '../../src/testing/model-disk.ts';
-import type { Expectation, Found } from './crash-expectation.ts';
+import { type Expectation, type Found, frozen } from './crash-expectation.ts';
 import { Explorer, type ExplorerCounts, type ExplorerOptions, noCounts, Reservoir } from './crash-explorer.ts';
 import { directory } from './crash-host.ts';
 import { CrashRig } from './crash-rig.ts';
@@ -46,7 +46,11 @@ export class Restarts {
     explorer.onDisk = (state: DiskState, result: Found) => {
       if (result.kind !== 'restored') return;
       const life = (rig()?.life ?? 1) + 1;
-      const expected = { floor: result.sequence, states: new Map([[result.sequence, result.state]]) };
+      const saved = new Map<string, Set<string>>();
+      for (const { path } of state.entries()) {
+        if (path.endsWith('_checkpoint.json')) saved.set(path, new Set([state.digest(path) ?? '']));
+      }
+      const expected = { floor: result.sequence, states: new Map([[result.sequence, result.state]]), saved };
       this.#cuts.offer(() => ({
         where: `a power cut that left\n${state.names}`,
         disk: ModelDisk.from(state, this.#options.disk),
@@ -57,14 +61,14 @@ export class Restarts {
         durable: true,
       }));
     };
-    explorer.onCrashPoint = (disk, { floor, states }, where) => {
+    explorer.onCrashPoint = (disk, expected, where) => {
       const { life = 1, epoch = 1, incarnation = 1, host = null } = rig() ?? {};
       // A worker is replaced only once it has begun; before that the engine starts anew.
       const replaced = host !== null && host.acknowledged !== null && this.#moments++ % 2 === 0;
       this.#kills.offer(() => ({
         where: `${replaced ? 'a worker replaced' : 'a kill'} at: ${where()}`,
         disk: disk.clone(),
-        expected: { floor, states: new Map(states) },
+        expected: frozen(expected),
         life: life + 1,
         epoch: replaced ? epoch : life + 1,
         incarnation: replaced ? incarnation + 1 : 1,
@@ -77,6 +81,7 @@ export class Restarts {
   async run(explorer: Explorer): Promise<void> {
     const restarts = [...this.#cuts.kept, ...this.#kills.kept];
     for (const [index, restart] of restarts.entries()) {
+      if (explorer.badCount >= (this.#options.badMax ?? Number.POSITIVE_INFINITY)) return;
       const inner = new Explorer({ ...this.#options, statesMax: Math.min(256, this.#options.statesMax ?? 256) });
       try {
         await once(inner, restart, index % 8 === 0);

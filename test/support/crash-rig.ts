@@ -26,9 +26,15 @@ export class CrashRig {
   committed = 0;
   /** How many bytes of ballast a commit brings, so that a group is of several blocks. */
   padding = 0;
+  /** What has been committed by, and so can be saved. */
+  get strategies(): readonly string[] {
+    return this.#engine.strategies();
+  }
+
   /** What was acknowledged before the host began. */
   #floor = 0;
   #states = new Map<number, string>([[0, '[]']]);
+  #saved = new Map<string, Set<string>>();
   #engine = new Mirror({ currency: 'USD' });
   readonly name: string;
 
@@ -63,14 +69,13 @@ export class CrashRig {
     rig.life = from.life;
     rig.epoch = from.epoch;
     rig.incarnation = from.incarnation;
-    rig.#floor = from.expected.floor;
-    rig.#states = new Map(from.expected.states);
+    rig.#adopt(from.expected);
     rig.host = rig.#host();
     return rig;
   }
 
   get expected(): Expectation {
-    return { floor: this.host.acknowledged ?? this.#floor, states: this.#states };
+    return { floor: this.host.acknowledged ?? this.#floor, states: this.#states, saved: this.#saved };
   }
 
   /** One delta over `span` commits, posted and made durable as far as the disk allows. */
@@ -93,7 +98,12 @@ export class CrashRig {
   }
 
   async checkpoint(strategies: readonly string[] | null = null): Promise<void> {
-    await this.host.checkpoint(this.committed, strategies);
+    const done = await this.host.checkpoint(this.committed, strategies);
+    const now = this.disk.state();
+    for (const { file } of done.strategies) {
+      const path = `${directory}/${file}`;
+      this.#saved.set(path, new Set([now.digest(path) ?? '']));
+    }
   }
 
   /** One that is to fail, and leave everything as it was. */
@@ -166,6 +176,26 @@ export class CrashRig {
     this.explorer.look(this.disk, this.expected, () => `${this.name}, at the end`);
   }
 
+  /** The program went on after a crash that came in the middle of a step: it starts again from there. */
+  async startFrom(
+    crash: { readonly disk: ModelDisk; readonly expected: Expectation },
+    durable: boolean,
+  ): Promise<void> {
+    this.life += 1;
+    this.epoch = this.life;
+    this.incarnation = 1;
+    this.#adopt(crash.expected);
+    this.disk = crash.disk;
+    this.host = this.#host();
+    await this.#begin(durable);
+  }
+
+  #adopt({ floor, states, saved }: Expectation): void {
+    this.#floor = floor;
+    this.#states = new Map(states);
+    this.#saved = new Map([...saved].map(([path, digests]) => [path, new Set(digests)]));
+  }
+
   async #restart(disk: ModelDisk, durable: boolean): Promise<void> {
     this.#floor = this.expected.floor;
     this.disk = disk;
@@ -176,6 +206,13 @@ export class CrashRig {
   #host(): CrashHost {
     const { explorer, disk, epoch, incarnation, life } = this;
     explorer.watch(disk, () => this.expected, `${this.name}, start ${life}`);
+    const look = disk.before;
+    disk.before = (call) => {
+      look(call);
+      // From here on a crash may find the old file or this one.
+      const saved = call.call === 'rename' && call.to !== null ? this.#saved.get(call.to) : undefined;
+      saved?.add(disk.state().digest(call.path) ?? '');
+    };
     const atLeast = incarnation > 1 ? this.#floor : 0;
     return new CrashHost(explorer.fileSystem(disk), { epoch, incarnation, atLeast }, explorer.options.host);
   }
