@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { killChildren } from './demo/child.ts';
 import { closingTable } from './demo/closing-table.ts';
 import { planDemo } from './demo/plan.ts';
 import { type DemoOutcome, play } from './demo/play.ts';
@@ -59,10 +60,11 @@ function keep(directory: string): void {
   writeNotice(`the state is kept for you to look at: holdfast inspect ${join(directory, 'state')}`);
 }
 
-/** The children end with this process; what is left is the directory. */
+/** The children would end with this process by themselves, but not before the directory that they write to is gone. */
 function onSignals(clean: () => void): () => void {
   const codes = { SIGINT: 130, SIGTERM: 143 } as const;
   const onSignal = (signal: NodeJS.Signals): void => {
+    killChildren();
     clean();
     process.exit(codes[signal as keyof typeof codes]);
   };

@@ -8,6 +8,13 @@ import { endWithParentVariable } from '../end-with-parent.ts';
 
 const main = fileURLToPath(new URL(`../main${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 
+const running = new Set<ChildProcess>();
+
+/** For who must end at once: kills every child. What they hold open is free a moment later. */
+export function killChildren(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 /** A line that a child said: JSON where it was JSON. */
 export type Said = Readonly<Record<string, unknown>>;
 
@@ -25,12 +32,14 @@ export class Child {
       env: { ...env, [endWithParentVariable]: '1' },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    running.add(this.#process);
     // A child that is gone already closes the pipe, which is told by its end.
     this.#process.stdin?.on('error', () => {});
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#heard(line));
     }
     this.#process.once('close', (code, signal) => {
+      running.delete(this.#process);
       this.#ended = { code, signal };
       this.#wake();
     });
