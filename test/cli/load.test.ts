@@ -111,6 +111,13 @@ describe('a run of load', () => {
     expect(run.conflated % 2).toBe(0);
   });
 
+  it('leaves out nothing that is due, however late it is', async () => {
+    const run = await runLoad(options({ rate: 200_000, durationMs: 100, compares: true }));
+    expect(run.commits).toBe(20_000);
+    expect(run.measures.dueToCommit.count).toBe(20_000);
+    expect(run.loadMs).toBeGreaterThanOrEqual(99);
+  });
+
   it('measures every commit from when it was due until it was durable', async () => {
     const { measures } = await runLoad(options());
     expect(measures.commit.count).toBe(100);
