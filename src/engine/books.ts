@@ -1,3 +1,4 @@
+import { decimal } from '../model/money.ts';
 import { UNASSIGNED } from '../model/names.ts';
 import type { HostState, StrategyState } from '../state/host-state.ts';
 import type { ClientOrderIds } from './client-order-id.ts';
@@ -35,9 +36,13 @@ export class Books {
     return this.#byName.values();
   }
 
-  /** True where no book held anything when the state was opened. */
+  /**
+   * True where no book holds anything, and the account was never opened in them. A life that ended before it had read the account
+   * leaves empty books on the disk, and they are as new as none.
+   */
   get areNew(): boolean {
-    return [...this.all()].every((book) => book.isNew);
+    const { activity_id, at } = this.unassigned.cursor();
+    return activity_id === null && at === null && [...this.all()].every(isEmpty);
   }
 
   /**
@@ -54,4 +59,10 @@ export class Books {
     const owner = orderId === null ? undefined : this.#ids.owner(orderId);
     return (owner === undefined ? undefined : this.#byName.get(owner)) ?? this.unassigned;
   }
+}
+
+/** Whether a book holds no cash, position, order or state. */
+export function isEmpty(book: StrategyState): boolean {
+  const hasCash = Object.values(book.allCash()).some((amount) => !decimal(amount).isZero());
+  return !hasCash && book.positions().length === 0 && book.orders().length === 0 && book.keys().length === 0;
 }

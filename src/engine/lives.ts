@@ -1,6 +1,7 @@
 import { decimal, decimalString } from '../model/money.ts';
 import type { StrategyState } from '../state/host-state.ts';
 import type { Alerter } from './alert.ts';
+import { isEmpty } from './books.ts';
 import type { Strategy } from './strategy.ts';
 
 /**
@@ -45,11 +46,6 @@ export class Lives {
       this.#alert('warn', 'CASH_OVERALLOCATED', message, { strategy: book.name, details: { currency } });
     }
   }
-}
-
-function isEmpty(book: StrategyState): boolean {
-  const hasCash = Object.values(book.allCash()).some((amount) => !decimal(amount).isZero());
-  return !hasCash && book.positions().length === 0 && book.orders().length === 0 && book.keys().length === 0;
 }
 
 const startedKey = (book: StrategyState): string => `started/${book.name}`;

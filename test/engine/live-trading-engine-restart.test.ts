@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { BrokerError } from '../../src/model/errors.ts';
 import type { OrderSnapshot } from '../../src/model/order.ts';
 import { Puppet, type Rig, type RigOptions, reborn, rig } from '../support/engine-rig.ts';
 import { FakeBroker, unreachable } from '../support/fake-broker.ts';
@@ -46,6 +47,34 @@ describe('an account on its first day', () => {
     expect(state.register('alpha').cash()).toBe('1000');
     expect(position('UNASSIGNED', 'MSFT')).toBe('3');
     expect(state.register('UNASSIGNED').orders()).toMatchObject([{ order_id: foreign.order_id, status: 'open' }]);
+  });
+
+  it('is opened by the next life where the first ended before it had read the account', async () => {
+    const broker = new FakeBroker({ cash: { USD: '5000' } });
+    broker.setPosition('MSFT', '3', '250');
+    broker.next('fetchAccount', { kind: 'fail', error: new BrokerError('BROKER_UNAUTHORIZED', 'wrong keys') });
+    const puppet = (): Puppet => new Puppet('alpha', { initialCash: { USD: '1000' } });
+    const first = rig({ broker, strategies: [puppet()] });
+    await expect(first.start()).rejects.toMatchObject({ code: 'BROKER_UNAUTHORIZED' });
+    // The final checkpoint of a start that failed has the books, with nothing in them.
+    expect(first.engine.snapshot().strategies.map(({ strategy_name }) => strategy_name)).toContain('alpha');
+    const { start, state, position } = rig({
+      broker,
+      state: reborn(first.engine.snapshot()),
+      strategies: [puppet()],
+    });
+    expect(await start()).toMatchObject({ opened: true });
+    expect(position('UNASSIGNED', 'MSFT')).toBe('3');
+    expect(state.register('UNASSIGNED').cash()).toBe('4000');
+    expect(state.register('alpha').cash()).toBe('1000');
+  });
+
+  it('is opened once, also where it held nothing', async () => {
+    const broker = new FakeBroker({ cash: { USD: '0' } });
+    const first = rig({ broker });
+    expect(await first.start()).toMatchObject({ opened: true });
+    broker.crashEngine();
+    expect(await rig({ broker, state: reborn(first.engine.snapshot()) }).start()).toMatchObject({ opened: false });
   });
 
   it('does not count what was executed before it was opened', async () => {
