@@ -187,7 +187,8 @@ class LoadSlices {
     this.#made = made;
     this.#clockMs = Math.max(clockMs, toMs);
     await this.#side.settled();
-    this.#lastAckClockMs = clockMs + performance.now() - endMs;
+    // A slice without a commit has no acknowledgement, and moves nothing.
+    this.#lastAckClockMs = Math.max(this.#lastAckClockMs, clockMs + this.#side.acknowledgedAtMs - endMs);
   }
 
   async #without(delays: Durations, sliceMs: number): Promise<void> {

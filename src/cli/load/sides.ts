@@ -35,6 +35,7 @@ export class PersistedSide implements LoadSide {
   #record: LoadRecord;
   #commits: number;
   #checkpointAtMs = 0;
+  #acknowledgedAtMs = 0;
   #checkpointing: Promise<void> | null = null;
   #failure: Error | null = null;
 
@@ -59,6 +60,11 @@ export class PersistedSide implements LoadSide {
   /** Commits of load that the state holds. */
   get commits(): number {
     return this.#commits;
+  }
+
+  /** When the last acknowledgement was heard, on the clock of performance.now(). */
+  get acknowledgedAtMs(): number {
+    return this.#acknowledgedAtMs;
   }
 
   readonly posts = (): number => this.#options.tap.posts;
@@ -129,6 +135,7 @@ export class PersistedSide implements LoadSide {
 
   #acknowledged(sequence: number): void {
     const nowMs = performance.now();
+    this.#acknowledgedAtMs = nowMs;
     const { durable } = this.#options.measures;
     this.#unacknowledged.takeThrough(sequence, (atMs) => durable.addMs(nowMs - atMs));
   }
