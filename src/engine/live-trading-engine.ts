@@ -396,6 +396,7 @@ export class LiveTradingEngine {
   #onInterval(): void {
     this.#desk.settleAgain();
     this.#reconcile('interval').catch((error: unknown) => {
+      if (this.#life.signal.aborted) return;
       this.#alert('warn', 'RECONCILIATION_FAILED', 'reconciliation failed; it is tried again at the next interval', {
         error,
       });
@@ -508,7 +509,7 @@ export class LiveTradingEngine {
       this.#schedule.clearAll();
       this.#pump?.stop();
       await this.#loop.inTurn(() => this.#strategies.stopAll(reason));
-      await Promise.race([this.#desk.outbox.drained(), aborted(deadline.signal)]);
+      await this.#hearOut(deadline.signal);
       // The stream may still owe what the broker has done already; the final checkpoint is to hold it.
       if (!deadline.signal.aborted) await Promise.race([this.#catchUp.last(), aborted(deadline.signal)]);
       this.#leaveBehind();
@@ -520,12 +521,21 @@ export class LiveTradingEngine {
     }
   }
 
+  /** Until orders and cancels have left and are answered, and so are those that an answer asked for: a cancel waits for its order. */
+  async #hearOut(deadline: AbortSignal): Promise<void> {
+    do {
+      await Promise.race([this.#desk.drained(), aborted(deadline)]);
+      await this.#loop.drain();
+    } while (this.#desk.underWay > 0 && !deadline.aborted);
+  }
+
   /** What could not be sent or answered in time. */
   #leaveBehind(): void {
+    if (this.#desk.underWay === 0) return;
     const { waiting, inFlight } = this.#desk.outbox;
-    if (waiting === 0 && inFlight === 0) return;
-    const message = `stop deadline: ${waiting} orders were not sent and are taken back, ${inFlight} have no answer and will be looked up at the next start`;
-    this.#alert('warn', 'STOP_DEADLINE', message, { details: { waiting, in_flight: inFlight } });
+    const cancels = this.#desk.underWay - waiting - inFlight;
+    const message = `stop deadline: ${waiting} orders were not sent and are taken back, ${inFlight} have no answer and will be looked up at the next start, ${cancels} cancels have no answer and are asked for again then: these orders may live on`;
+    this.#alert('warn', 'STOP_DEADLINE', message, { details: { waiting, in_flight: inFlight, cancels } });
     this.#core.transact(() => this.#desk.withdrawAll(null, 'the engine stopped'));
   }
 

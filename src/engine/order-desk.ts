@@ -48,6 +48,8 @@ export class OrderDesk {
   readonly #unsettled = new Set<string>();
   readonly #cancelWhenLive = new Set<string>();
   readonly #cancelAttempts = new Map<string, number>();
+  /** Waits before a cancel is asked again. */
+  readonly #cancelWaits = new Set<Promise<void>>();
   #intents: { readonly orderId: string; readonly strategy: string }[] = [];
   #cancels: string[] = [];
   #changed: string[] = [];
@@ -197,6 +199,17 @@ export class OrderDesk {
     this.#ended(orderId, () => this.#orders.learn(orderId, 'never_received', reason));
   }
 
+  /** Requests that are not answered, or are to be made again. */
+  get underWay(): number {
+    const { waiting, inFlight, canceling } = this.outbox;
+    return waiting + inFlight + canceling + this.#cancelWaits.size;
+  }
+
+  /** Resolves once everything that was asked for now has left and is answered; an answer may ask for more. */
+  async drained(): Promise<void> {
+    await Promise.all([this.outbox.drained(), ...this.#cancelWaits]);
+  }
+
   close(): void {
     this.#closing.abort();
   }
@@ -285,9 +298,11 @@ export class OrderDesk {
     }
     // Canceling twice is the same as once, so that this, unlike an order, may be sent again.
     const waitMs = this.#backoff(attempts).nextMs(error);
-    void pause(this.#options.after, waitMs, this.#closing.signal).then(() => {
+    const wait = pause(this.#options.after, waitMs, this.#closing.signal).then(() => {
+      this.#cancelWaits.delete(wait);
       if (!this.#closing.signal.aborted) this.#options.inTurn(() => this.#cancels.push(orderId));
     });
+    this.#cancelWaits.add(wait);
   }
 
   /** Reads one order's report; where that fails, the catch-up does it. */

@@ -58,6 +58,11 @@ export class Outbox {
     return this.#inFlight.size;
   }
 
+  /** Cancels that have left and are not answered. */
+  get canceling(): number {
+    return this.#canceling.size;
+  }
+
   /** Takes an intent that was committed at `sequence`. */
   add(orderId: string, strategy: string, sequence: number): void {
     this.#waiting.set(orderId, { orderId, strategy, sequence });
@@ -108,9 +113,9 @@ export class Outbox {
     this.#settleIdle();
   }
 
-  /** Resolves once nothing waits and nothing is in flight. */
+  /** Resolves once nothing waits and nothing is in flight, cancels included. */
   drained(): Promise<void> {
-    if (this.waiting === 0 && this.inFlight === 0) return Promise.resolve();
+    if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -150,10 +155,12 @@ export class Outbox {
       () => this.#options.broker.cancelOrder(referenceOf(order)),
       () => {
         this.#canceling.delete(orderId);
+        this.#settleIdle();
       },
       (error) => {
         this.#canceling.delete(orderId);
         this.#options.answered({ request: 'cancel', orderId, error });
+        this.#settleIdle();
       },
     );
   }
@@ -165,8 +172,12 @@ export class Outbox {
   }
 
   #settleIdle(): void {
-    if (this.#idle.length === 0 || this.waiting > 0 || this.inFlight > 0) return;
+    if (this.#idle.length === 0 || !this.#isIdle()) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #isIdle(): boolean {
+    return this.waiting === 0 && this.inFlight === 0 && this.canceling === 0;
   }
 }
 

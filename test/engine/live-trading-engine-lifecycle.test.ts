@@ -222,6 +222,53 @@ describe('a stop', () => {
     expect(engine.stop()).toBe(engine.stop());
   });
 
+  it('hears out the cancels that onStop asked for, one of an order under way and one that fails at first', async () => {
+    const puppet = new Puppet('alpha');
+    puppet.onStop = (context) => {
+      for (const { order_id } of context.orders()) context.cancel(order_id);
+    };
+    const { engine, broker, start, state, trade, pass, idle } = rig({ strategies: [puppet] });
+    await start();
+    puppet.next((context) => context.submit(buy) && undefined);
+    await trade('AAPL', '100');
+    broker.next('submitOrder', { kind: 'hold' });
+    puppet.next((context) => context.submit(buy) && undefined);
+    await trade('AAPL', '100');
+    broker.next('cancelOrder', { kind: 'fail', error: unreachable() }, { kind: 'hold' });
+    let stopped = false;
+    const stopping = engine.stop('evening').then(() => {
+      stopped = true;
+    });
+    await idle();
+    broker.release();
+    await pass(2000);
+    expect(stopped).toBe(false);
+    broker.release();
+    await pass(2000);
+    await stopping;
+    expect([...broker.orders.values()].map(({ status }) => status)).toEqual(['canceled', 'canceled']);
+    expect(state.register('alpha').orders()).toEqual([]);
+  });
+
+  it('says at its deadline which cancels have no answer, and the next life asks again', async () => {
+    const puppet = new Puppet('alpha');
+    puppet.onStop = (context) => {
+      for (const { order_id } of context.orders()) context.cancel(order_id);
+    };
+    const { engine, broker, start, trade, pass, alerted } = rig({ strategies: [puppet], stopDeadlineMs: 1000 });
+    await start();
+    puppet.next((context) => context.submit(buy) && undefined);
+    await trade('AAPL', '100');
+    broker.next('cancelOrder', { kind: 'hold' });
+    const stopping = engine.stop();
+    await pass(1500);
+    await stopping.catch(() => {});
+    expect(alerted('STOP_DEADLINE')).toMatchObject([{ details: { waiting: 0, in_flight: 0, cancels: 1 } }]);
+    broker.crashEngine();
+    await rig({ broker, state: reborn(engine.snapshot()) }).start();
+    expect([...broker.orders.values()].map(({ status }) => status)).toEqual(['canceled']);
+  });
+
   it('takes no order from onStop, and keeps what onStop wrote', async () => {
     const puppet = new Puppet('alpha');
     let refused: unknown;
