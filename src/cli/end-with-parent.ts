@@ -4,10 +4,11 @@
  */
 export function endWithParent(env: NodeJS.ProcessEnv = process.env): void {
   if (env[endWithParentVariable] !== '1') return;
-  process.stdin.once('close', () => process.kill(process.pid, 'SIGKILL'));
-  process.stdin.on('error', () => process.stdin.destroy());
+  const end = (): boolean => process.kill(process.pid, 'SIGKILL');
+  for (const over of ['end', 'close', 'error']) process.stdin.once(over, end);
   process.stdin.resume();
-  process.stdin.unref();
+  // A file, unlike a pipe, keeps nothing alive and cannot be told so.
+  process.stdin.unref?.();
 }
 
 export const endWithParentVariable = 'HOLDFAST_END_WITH_PARENT';

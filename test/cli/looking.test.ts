@@ -207,6 +207,15 @@ describe('a state directory', () => {
       expect(document?.strategies[1]).toMatchObject({ cash_balance: '1000', other_cash: { EUR: '10' } });
     });
 
+    it('has no phase where only an earlier holder has told one', async () => {
+      const path = join(live, 'status.json');
+      const told = readFileSync(path, 'utf8');
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(told), pid: 1, phase: 'trading' }));
+      const { document } = await statusOf(live);
+      writeFileSync(path, told);
+      expect(document).toMatchObject({ running: true, phase: null, durable_lag_ms: null, status_age_ms: null });
+    });
+
     it('is inspected at the last durable commit, also past the checkpoints', async () => {
       const { code, document } = await inspectionOf(live);
       expect(code).toBe(0);

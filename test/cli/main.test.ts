@@ -145,6 +145,12 @@ describe('the paper broker', () => {
     expect(stderr).toMatch(new RegExp(`^holdfast: ${told}[^\\n]*\\n$`));
   });
 
+  it('ends with its parent where that was asked for', async () => {
+    // Standard input is at its end from the beginning, as it is when a parent has gone.
+    const { signal } = await holdfast(['paper-broker'], { HOLDFAST_END_WITH_PARENT: '1' });
+    expect(signal).toBe('SIGKILL');
+  });
+
   it('is refused a port that is taken', async () => {
     await using at = await market();
     const { code, stderr } = await holdfast(['paper-broker', '--port', String(at.server.port)]);

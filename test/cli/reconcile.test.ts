@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { reconcile } from '../../src/cli/reconcile.ts';
 import { discrepancyKinds, reconciliationPolicies } from '../../src/reconciliation/types.ts';
+import { position } from '../support/state-fixtures.ts';
 import { configFor, type Market, market, silentServer } from './exchange.ts';
 import { openState } from './state-directories.ts';
 import { captured, keys, Scratch } from './support.ts';
@@ -91,6 +92,20 @@ describe('reconcile', () => {
     } finally {
       await holder.close();
     }
+  });
+
+  it('reads both sides again where the engine moved on meanwhile', async () => {
+    const file = await openedBooks();
+    at.exchange.adjustPosition('AAPL', '7');
+    const holder = await openState(scratch.at('state'));
+    const pending = reconciled(file, {});
+    // The books were read when the call returned; the broker was not.
+    holder.register('UNASSIGNED').setPosition(position('AAPL', '7', { cost_basis: '0' }));
+    holder.commit();
+    const { code, document } = await pending;
+    await holder.close();
+    expect(document).toMatchObject({ outcome: 'ok', discrepancies: [] });
+    expect(code).toBe(0);
   });
 
   it('takes a policy in place of the one configured', async () => {
