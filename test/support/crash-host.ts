@@ -56,6 +56,8 @@ export class CrashHost {
     life: { readonly epoch: number; readonly incarnation: number; readonly atLeast: number },
     options: Partial<PersistenceOptions> = {},
   ) {
+    // What a host before this one left unread died with it.
+    while (receiveMessageOnPort(workerEnd) !== undefined);
     const { epoch, incarnation, atLeast } = life;
     this.#incarnation = incarnation;
     this.service = new PersistenceService({

@@ -4,7 +4,7 @@ import { StateError } from '../../src/model/errors.ts';
 import { timestamp } from '../../src/model/time.ts';
 import { Mirror } from '../../src/persistence/mirror.ts';
 import { prepareStateDirectory } from '../../src/persistence/state-directory.ts';
-import { type DiskState, ModelDisk, seededRandom } from '../../src/testing/model-disk.ts';
+import { type DiskState, type ModelCall, ModelDisk, seededRandom } from '../../src/testing/model-disk.ts';
 import { type Expectation, stateText } from './crash-expectation.ts';
 import type { Explorer } from './crash-explorer.ts';
 import { CrashHost, directory } from './crash-host.ts';
@@ -34,6 +34,10 @@ export class CrashRig {
   /** What was acknowledged before the host began. */
   #floor = 0;
   #states = new Map<number, string>([[0, '[]']]);
+  #during: { readonly call: ModelCall['call']; readonly path: RegExp; readonly strategies: readonly string[] } | null =
+    null;
+  /** `host` is still the one before. */
+  #starting = false;
   #saved = new Map<string, Set<string>>();
   #engine = new Mirror({ currency: 'USD' });
   readonly name: string;
@@ -75,7 +79,11 @@ export class CrashRig {
   }
 
   get expected(): Expectation {
-    return { floor: this.host.acknowledged ?? this.#floor, states: this.#states, saved: this.#saved };
+    return {
+      floor: this.#starting ? this.#floor : (this.host.acknowledged ?? this.#floor),
+      states: this.#states,
+      saved: this.#saved,
+    };
   }
 
   /** One delta over `span` commits, posted and made durable as far as the disk allows. */
@@ -98,7 +106,9 @@ export class CrashRig {
   }
 
   async checkpoint(strategies: readonly string[] | null = null): Promise<void> {
-    const done = await this.host.checkpoint(this.committed, strategies);
+    const done = await this.host.checkpoint(this.committed, strategies).finally(() => {
+      this.#during = null;
+    });
     const now = this.disk.state();
     for (const { file } of done.strategies) {
       const path = `${directory}/${file}`;
@@ -132,14 +142,8 @@ export class CrashRig {
   }
 
   /** Something is posted while the next file call of that kind on that path waits for the disk. */
-  postDuring(call: string, path: RegExp, strategies: readonly string[]): void {
-    const look = this.disk.before;
-    this.disk.before = (made) => {
-      look(made);
-      if (made.call !== call || !path.test(made.path)) return;
-      this.disk.before = look;
-      this.post(strategies);
-    };
+  postDuring(call: ModelCall['call'], path: RegExp, strategies: readonly string[]): void {
+    this.#during = { call, path, strategies };
   }
 
   /** The process is killed and starts again: the cache is still there. */
@@ -185,9 +189,7 @@ export class CrashRig {
     this.epoch = this.life;
     this.incarnation = 1;
     this.#adopt(crash.expected);
-    this.disk = crash.disk;
-    this.host = this.#host();
-    await this.#begin(durable);
+    await this.#startOn(crash.disk, durable);
   }
 
   #adopt({ floor, states, saved }: Expectation): void {
@@ -198,6 +200,13 @@ export class CrashRig {
 
   async #restart(disk: ModelDisk, durable: boolean): Promise<void> {
     this.#floor = this.expected.floor;
+    await this.#startOn(disk, durable);
+  }
+
+  async #startOn(disk: ModelDisk, durable: boolean): Promise<void> {
+    // Whatever the service before still has to do comes to nothing: its process is gone.
+    this.disk.before = () => {};
+    this.disk.cutBefore(1);
     this.disk = disk;
     this.host = this.#host();
     await this.#begin(durable);
@@ -212,9 +221,17 @@ export class CrashRig {
       // From here on a crash may find the old file or this one.
       const saved = call.call === 'rename' && call.to !== null ? this.#saved.get(call.to) : undefined;
       saved?.add(disk.state().digest(call.path) ?? '');
+      const during = this.#during;
+      if (during === null || during.call !== call.call || !during.path.test(call.path)) return;
+      this.#during = null;
+      this.post(during.strategies);
     };
     const atLeast = incarnation > 1 ? this.#floor : 0;
-    return new CrashHost(explorer.fileSystem(disk), { epoch, incarnation, atLeast }, explorer.options.host);
+    this.#starting = true;
+    this.#during = null;
+    const host = new CrashHost(explorer.fileSystem(disk), { epoch, incarnation, atLeast }, explorer.options.host);
+    this.#starting = false;
+    return host;
   }
 
   /** `durable`: what is read is all that there is, so that it must come back from now on. */
