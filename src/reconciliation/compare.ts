@@ -18,7 +18,8 @@ import { type BrokerEvidence, type Discrepancy, discrepancyKinds, type LocalBook
  *    its cursor is `broker.after`, so whoever applies it books these fills first.
  * 2. Quantities and cash are compared exactly (cash within its tolerance); average prices within a relative tolerance and only
  *    where a single book holds the asset, because averages of several books do not add up to the broker's after a sale.
- * 3. Orders are compared by what they are (pending and open alike are live; unknown; final) and by how much is filled.
+ * 3. Orders are compared by what they are (pending and open alike are live; unknown; final) and by how much is filled. While the host
+ *    trades, what may be on its way is left out.
  */
 export function compare(local: LocalBooks, broker: BrokerEvidence, options: CompareOptions): Discrepancy[] {
   const books = withFills(local, broker.fills);
@@ -126,7 +127,7 @@ function compareOrders(books: LocalBooks, broker: BrokerEvidence, options: Compa
   return [
     ...pairs.filter(({ local, report }) => orderDiffers(local.order, report, since)).map(statusDiscrepancy),
     ...missing
-      .filter(({ order }) => !isInFlight(order.updated_at ?? order.created_at, since))
+      .filter(({ order }) => !isOnItsWay(order, since))
       .map((local) => missingDiscrepancy(local, (broker.absent ?? []).includes(local.order.order_id))),
     ...unknown.filter((report) => !isInFlight(report.created_at, since)).map(unknownDiscrepancy),
   ];
@@ -136,10 +137,24 @@ function orderDiffers(order: OrderSnapshot, report: OrderReport, since: Timestam
   // Its executions complete it; a list that still has it is the older word.
   if (isFinal(order.status)) return false;
   if (!decimal(order.filled_amount).eq(decimal(report.filled_amount))) return true;
-  if (isInFlight(order.updated_at ?? order.created_at, since) || isInFlight(report.updated_at, since)) return false;
+  if (isOnItsWay(order, since) || isInFlight(report.updated_at, since)) return false;
   if (order.asset !== report.asset || !decimal(order.amount).eq(decimal(report.amount))) return true;
   // A broker that does not know its own order's status says nothing about it.
   return report.status !== 'unknown' && (order.status === 'unknown' || isFinal(report.status));
+}
+
+/** So long an unknown order is left to the look-up by its id, which knows how much a missing order proves. */
+const lookUpMicros = 60_000_000;
+
+/**
+ * While the host trades, the engine itself finds out about an order without an answer: the request of a pending one is under way until
+ * it is answered or the order is unknown, and an unknown one is being looked up.
+ */
+function isOnItsWay(order: OrderSnapshot, since: Timestamp | null): boolean {
+  const at = order.updated_at ?? order.created_at;
+  if (since === null || at === undefined) return false;
+  if (order.status === 'pending') return true;
+  return micros(at) >= micros(since) - (order.status === 'unknown' ? lookUpMicros : 0);
 }
 
 function isInFlight(at: Timestamp | undefined, since: Timestamp | null): boolean {

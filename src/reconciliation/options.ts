@@ -31,7 +31,8 @@ export interface CompareOptions {
   readonly ignoreCurrencies?: readonly string[];
   /**
    * An order that was made or changed at or after this moment may be on its way from one side to the other, and its absence or its
-   * status is no discrepancy. Null or absent: nothing is on its way.
+   * status is no discrepancy. Nor is that of an order without an answer, while the engine waits for it or looks it up. Null or absent:
+   * nothing is on its way.
    */
   readonly inFlightSince?: Timestamp | null;
 }

@@ -203,6 +203,19 @@ describe('comparing orders', () => {
     expect(compare(books(), broker({ orders: [report('o1')] }), now)).toHaveLength(1);
     expect(compare(live(young), broker(), options)).toHaveLength(1);
   });
+
+  it('leaves an order without an answer to the engine, a pending one until it is unknown and that for a minute', () => {
+    const now = { ...options, inFlightSince: at(29) };
+    const none = broker({ absent: ['o1'] });
+    const pending = { created_at: at(20), updated_at: at(20), status: 'pending' } as const;
+    expect(compare(live(pending), none, now)).toEqual([]);
+    expect(compare(live(pending), none, options)).toHaveLength(1);
+    const unknown = { created_at: at(28), updated_at: at(28, 1), status: 'unknown' } as const;
+    expect(compare(live(unknown), none, now)).toEqual([]);
+    expect(compare(live(unknown), broker({ orders: [report('o1')] }), now)).toEqual([]);
+    expect(compare(live({ ...unknown, updated_at: at(27, 59) }), none, now)).toHaveLength(1);
+    expect(compare(live(unknown), none, options)).toHaveLength(1);
+  });
 });
 
 describe('executions that are not booked yet', () => {
