@@ -48,7 +48,7 @@ class RandomProgram {
   async run(): Promise<void> {
     try {
       const rig = await CrashRig.start(this.explorer, 'random');
-      const count = 4 + this.#below(14);
+      const count = 3 + this.#below(9);
       for (let step = 0; step < count && this.explorer.badCount === 0; step += 1) await this.#step(rig);
       this.#say('power cut at the end');
       await rig.cutPower(this.#below(2 ** 31));
