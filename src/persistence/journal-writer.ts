@@ -49,7 +49,8 @@ export interface JournalWriterOptions {
  * W1  A group is written only after the fdatasync of the group before it returned; a segment's first group counts only after the
  *     fsync of the directory that holds its name.
  * W2  After any failure the segment is given up for good: nothing of it is written or fsynced again. What it was to hold is
- *     written anew to the next segment when the caller gives it again.
+ *     written anew to the next segment when the caller gives it again. One that nothing acknowledged stands in is removed before
+ *     the next is made: a disk that fails for long does not fill up with copies, and one that is full gets its last bytes back.
  * W3  Sequences only connect: a delta is written once `previous` is durable or in the same call.
  * W4  A strategy that the journal does not know yet is written whole, so that a reader can tell a new strategy from one whose
  *     beginning is lost.
@@ -60,6 +61,10 @@ export class JournalWriter {
   readonly #options: JournalWriterOptions;
   /** Closed ones, oldest first. */
   #closed: SegmentInfo[] = [];
+  /** Of the closed ones those that were given up before anything in them counted. */
+  #worthless = new Set<SegmentInfo>();
+  /** The newest name that was given up and removed: it is not given to another segment. */
+  #removedFirst: number | null = null;
   #open: OpenSegment | null = null;
   #nextSegment: number;
   /** Durable through here; null before begin(). */
@@ -268,11 +273,13 @@ export class JournalWriter {
 
   #create(first: number): OpenSegment {
     const { epoch } = this.#options;
+    this.#removeWorthless();
     // A number that failed is never used again, so that every attempt has a name of its own to fall back on.
     const segment = this.#nextSegment++;
     const names = [segmentName({ epoch, first, segment: null }), segmentName({ epoch, first, segment })];
     // A name that was used and deleted would sort a new segment before its elders.
-    if (this.#closed.some((info) => info.epoch === epoch && info.first === first)) names.shift();
+    const isUsed = this.#closed.some((info) => info.epoch === epoch && info.first === first);
+    if (isUsed || this.#removedFirst === first) names.shift();
     for (;;) {
       const file = `${journalFolder}/${names.shift()}`;
       const path = join(this.#directory, file);
@@ -338,7 +345,9 @@ export class JournalWriter {
   #giveUp(): void {
     const open = this.#open;
     if (open === null) return;
-    this.#retire(open);
+    const info = this.#retire(open);
+    // Of an incarnation that has not begun nothing counts, however many groups were written.
+    if (open.groups === 0 || this.#sequence === null) this.#worthless.add(info);
     try {
       this.#fs.close(open.handle);
     } catch {
@@ -346,9 +355,26 @@ export class JournalWriter {
     }
   }
 
-  #retire(open: OpenSegment): void {
+  #retire(open: OpenSegment): SegmentInfo {
+    const info = infoOf(open);
     this.#open = null;
-    this.#closed.push(infoOf(open));
+    this.#closed.push(info);
+    return info;
+  }
+
+  /** Best effort, and not made durable: a name that stays or comes back is read as what it is, and goes with trim(). */
+  #removeWorthless(): void {
+    for (const info of this.#worthless) {
+      this.#worthless.delete(info);
+      const path = join(this.#directory, info.file);
+      try {
+        this.#stage('unlink', path, () => unlinkIfThere(this.#fs, path));
+      } catch {
+        continue;
+      }
+      this.#closed = this.#closed.filter((each) => each !== info);
+      this.#removedFirst = info.first;
+    }
   }
 }
 
