@@ -6,7 +6,7 @@ import { crashPrograms } from '../support/crash-programs.ts';
 // Rows 1, 5 and 11 of the fault matrix: every crash of each program, and of the start that follows.
 
 /** How many of the disks and moments found get a second crash, of each kind and program; "all" for a long run. */
-const asked = process.env['HOLDFAST_CRASH_RESTARTS'] ?? '8';
+const asked = process.env['HOLDFAST_CRASH_RESTARTS'] ?? '7';
 const restartsEach = asked === 'all' ? Number.POSITIVE_INFINITY : Number(asked);
 
 const first: ExplorerCounts = { ...noCounts };

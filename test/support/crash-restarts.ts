@@ -96,7 +96,7 @@ export class Restarts {
 }
 
 async function once(inner: Explorer, restart: Restart, checkpoint: boolean): Promise<void> {
-  const rig = CrashRig.on(inner, restart.disk, { ...restart, name: 'second crash' });
+  const rig = CrashRig.on(inner, restart.disk, 'second crash', restart);
   await rig.restart(restart.durable);
   const left = rig.disk.readdir(directory).filter(isTemporaryName);
   if (left.length > 0) inner.fail('the start', `temporary files were not swept: ${left.join(', ')}`);

@@ -11,6 +11,13 @@ import { CrashHost, directory } from './crash-host.ts';
 
 const startedAt = 1_759_415_400_000_000;
 
+export interface CrashRigStart {
+  readonly expected: Expectation;
+  readonly life: number;
+  readonly epoch: number;
+  readonly incarnation: number;
+}
+
 /**
  * An engine's part in a program: it commits, posts, asks for checkpoints and starts again, on a disk that an explorer watches,
  * and knows at each moment what may come back.
@@ -42,40 +49,30 @@ export class CrashRig {
   #engine = new Mirror({ currency: 'USD' });
   readonly name: string;
 
-  private constructor(explorer: Explorer, disk: ModelDisk, name: string) {
+  private constructor(explorer: Explorer, disk: ModelDisk, name: string, from: CrashRigStart | null) {
     this.explorer = explorer;
     this.disk = disk;
     this.name = name;
+    if (from !== null) {
+      this.life = from.life;
+      this.epoch = from.epoch;
+      this.incarnation = from.incarnation;
+      this.#adopt(from.expected);
+    }
     this.host = this.#host();
   }
 
   /** On an empty disk, the directory made by what makes it in earnest. */
   static async start(explorer: Explorer, name: string): Promise<CrashRig> {
     const disk = new ModelDisk(explorer.options.disk);
-    const rig = new CrashRig(explorer, disk, name);
+    const rig = new CrashRig(explorer, disk, name, null);
     await rig.#begin(false);
     return rig;
   }
 
   /** A start on a disk from elsewhere, of which `expected` is known. Calls {@link restart} next. */
-  static on(
-    explorer: Explorer,
-    disk: ModelDisk,
-    from: {
-      readonly expected: Expectation;
-      readonly life: number;
-      readonly epoch: number;
-      readonly incarnation: number;
-      readonly name: string;
-    },
-  ): CrashRig {
-    const rig = new CrashRig(explorer, disk, from.name);
-    rig.life = from.life;
-    rig.epoch = from.epoch;
-    rig.incarnation = from.incarnation;
-    rig.#adopt(from.expected);
-    rig.host = rig.#host();
-    return rig;
+  static on(explorer: Explorer, disk: ModelDisk, name: string, from: CrashRigStart): CrashRig {
+    return new CrashRig(explorer, disk, name, from);
   }
 
   get expected(): Expectation {
