@@ -120,26 +120,37 @@ export class JournalWriter {
     this.#giveUp();
     this.#sequence = null;
     this.#known = new Set();
-    this.#attempt(() => {
-      const folder = join(this.#directory, journalFolder);
-      this.#stage('open', folder, () => this.#fs.mkdir(folder));
-      this.#stage('directory fsync', this.#directory, () => this.#fs.fsyncDirectory(this.#directory));
-      const known = new Set<string>();
-      const lines = new Lines((batch) =>
-        this.#writeGroup({ lines: batch, first: base, last: base, known: known.size }),
-      );
-      const open = this.#create(base);
-      lines.add(this.#opening(from, base, at));
-      for (const state of states) {
-        if (state.previous !== base || state.through !== base) throw notAtBase(state, base);
-        for (const change of state.strategies) known.add(change.strategy);
-        lines.add({ kind: 'delta', ...state });
-      }
-      lines.add({ kind: 'ready', base, strategies: known.size, at });
-      lines.end();
-      this.#known = known;
-      this.#sequence = open.last;
-    });
+    try {
+      this.#attempt(() => this.#begin(from, base, states, at));
+    } catch (error) {
+      // What is restored stands in older files. A process that is started over and over on a full disk must not fill it further.
+      this.#removeWorthless();
+      throw error;
+    }
+  }
+
+  #begin(
+    from: { readonly epoch: number; readonly sequence: number },
+    base: number,
+    states: Iterable<SnapshotDelta>,
+    at: Timestamp,
+  ): void {
+    const folder = join(this.#directory, journalFolder);
+    this.#stage('open', folder, () => this.#fs.mkdir(folder));
+    this.#stage('directory fsync', this.#directory, () => this.#fs.fsyncDirectory(this.#directory));
+    const known = new Set<string>();
+    const lines = new Lines((batch) => this.#writeGroup({ lines: batch, first: base, last: base, known: known.size }));
+    const open = this.#create(base);
+    lines.add(this.#opening(from, base, at));
+    for (const state of states) {
+      if (state.previous !== base || state.through !== base) throw notAtBase(state, base);
+      for (const change of state.strategies) known.add(change.strategy);
+      lines.add({ kind: 'delta', ...state });
+    }
+    lines.add({ kind: 'ready', base, strategies: known.size, at });
+    lines.end();
+    this.#known = known;
+    this.#sequence = open.last;
   }
 
   /**

@@ -187,6 +187,25 @@ describe('the journal writer', () => {
     expect(fs.get('journal/1-0.journal').length).toBe(bytes);
   });
 
+  it('leaves nothing behind where its beginning failed', () => {
+    const fs = new MemoryFiles();
+    begun(fs).append([delta(0, 1)]);
+    for (const call of ['write', 'fdatasync', 'fsyncDirectory']) {
+      const writer = new JournalWriter(fs, directory, {
+        epoch: 2,
+        incarnation: 1,
+        segmentBytesMax: 1 << 20,
+        nextSegment: 2,
+      });
+      fs.before = (name, path) => {
+        if (name === call && (call !== 'fsyncDirectory' || path.endsWith('journal')))
+          throw errnoError('ENOSPC', name, path);
+      };
+      expect(codeOf(() => writer.begin({ epoch: 1, sequence: 1 }, 1, [], at(0))).code).toBe('WRITE_FAILED');
+      expect(fs.names()).toEqual(['1-0.journal']);
+    }
+  });
+
   it('begins anew when its beginning failed, and nothing is taken in between', () => {
     for (const call of ['mkdir', 'create', 'write', 'fdatasync', 'fsyncDirectory']) {
       const fs = new MemoryFiles();
