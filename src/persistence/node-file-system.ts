@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { errnoError } from './errno.ts';
+import { dirname } from 'node:path';
+import { errnoError, isErrno } from './errno.ts';
 import type { FileHandle, FileStat, FileSystem } from './file-system.ts';
 
 export { errnoError } from './errno.ts';
@@ -33,7 +34,7 @@ export const nodeFileSystem: FileSystem = {
   link: (from, to) => fs.linkSync(from, to),
   rename: (from, to) => fs.renameSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
-  mkdir: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
+  mkdir: makeDirectory,
   readdir: (path) => fs.readdirSync(path),
   lstat: (path) => fileStat(fs.lstatSync(path)),
   fsyncDirectory(path) {
@@ -49,6 +50,19 @@ export const nodeFileSystem: FileSystem = {
   // Some platforms tell the type as a signed 32-bit number.
   statfsType: (path) => fs.statfsSync(path).type >>> 0,
 };
+
+/** Node's own recursive mkdir never returns where a directory refuses new names with ENOENT, as those of /proc do. */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (isErrno(error, 'EEXIST') && fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    const parent = dirname(path);
+    if (!isErrno(error, 'ENOENT') || parent === path || fs.existsSync(parent)) throw error;
+    makeDirectory(parent);
+    fs.mkdirSync(path, { mode: 0o700 });
+  }
+}
 
 /** Errors of calls on a descriptor don't say which file it was. */
 function named<T>(path: string, call: () => T): T {

@@ -38,6 +38,26 @@ describe('create', () => {
   });
 });
 
+describe('mkdir', () => {
+  it('makes what is missing above as well, for this user alone, and is content with what is there', () => {
+    nodeFileSystem.mkdir(path('a/b/c'));
+    nodeFileSystem.mkdir(path('a/b/c'));
+    for (const name of ['a', 'a/b', 'a/b/c']) expect(fs.statSync(path(name)).mode & 0o777, name).toBe(0o700);
+  });
+
+  it('refuses a file and a link that leads nowhere, also above', () => {
+    fs.writeFileSync(path('file'), '');
+    fs.symlinkSync(path('nowhere'), path('link'));
+    expect(() => nodeFileSystem.mkdir(path('file'))).toThrow(refused('EEXIST', 'mkdir'));
+    expect(() => nodeFileSystem.mkdir(path('file/a'))).toThrow(refused('ENOTDIR', 'mkdir'));
+    expect(() => nodeFileSystem.mkdir(path('link/a'))).toThrow(refused('EEXIST', 'mkdir'));
+  });
+
+  it.skipIf(process.platform !== 'linux')('ends where a directory that is there takes no new names', () => {
+    expect(() => nodeFileSystem.mkdir('/proc/holdfast/state')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  });
+});
+
 describe('openRead', () => {
   it('refuses what is no regular file, without waiting for anybody', async () => {
     fs.mkdirSync(path('directory'));
