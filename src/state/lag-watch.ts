@@ -24,6 +24,11 @@ export class LagWatch {
     return this.#stalled;
   }
 
+  /** Of the last failed attempt, until what it was to write is durable. */
+  get failure(): Error | null {
+    return this.#failed?.error ?? null;
+  }
+
   writeFailed(through: number, error: Error): void {
     this.#failed = { through, error };
   }

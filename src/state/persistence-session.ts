@@ -88,6 +88,8 @@ export class PersistenceSession {
       try {
         return (await thread.control.ask(name, ...(args as never))) as Value<Name>;
       } catch (error) {
+        // Who asks while or after the state is closed hears that it is closed, and not how its worker went.
+        if (thread.cause !== null && this.#phase === 'stopped') throw stopped();
         if (thread.cause === null || this.#phase !== 'serving') throw error;
       }
     }
@@ -175,6 +177,7 @@ export class PersistenceSession {
 
   #whoServes(): Promise<PersistenceThread> {
     if (this.#serving !== null) return Promise.resolve(this.#serving);
+    if (this.#phase === 'stopped') return Promise.reject(stopped());
     if (this.#phase !== 'serving') return Promise.reject(this.#lastCause ?? stopped());
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }

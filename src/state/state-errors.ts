@@ -8,13 +8,17 @@ export interface Standing {
   readonly sequence: number;
   readonly durableSequence: number;
   readonly words: SharedWords;
+  /** Of the last attempt to write, where it was not made good. */
+  readonly failure: Error | null;
 }
 
-/** A clause about the system call that the worker is in, and since when. */
-export function whatTheWorkerDoes({ directory, words }: Standing): string {
+/** A clause about the system call that the worker is in, and since when, and how its last attempt to write failed where it did. */
+export function whatTheWorkerDoes({ directory, words, failure }: Standing): string {
   const { stage, sinceMicros } = words.stage;
   if (sinceMicros === 0) return `the persistence worker of ${directory} has not made a file call yet`;
-  return `the persistence worker of ${directory} is in stage "${stage}" since ${timestamp(sinceMicros)}`;
+  const failed =
+    failure === null ? '' : `, and its last attempt to write failed: ${failure.message.replace(/\.$/, '')}`;
+  return `the persistence worker of ${directory} is in stage "${stage}" since ${timestamp(sinceMicros)}${failed}`;
 }
 
 export function stalled(lagMs: number, cause: Error | null, standing: Standing): StateError {
@@ -36,6 +40,7 @@ export function deadlinePassed(deadlineMs: number, standing: Standing): StateErr
     'SHUTDOWN_DEADLINE',
     `the state was not closed within ${deadlineMs} ms: commits up to ${durableSequence} of ${sequence} are durable; ${whatTheWorkerDoes(standing)}. End this process by SIGKILL: exit would wait for that thread`,
     {
+      cause: standing.failure ?? undefined,
       details: {
         deadline_ms: deadlineMs,
         stage,

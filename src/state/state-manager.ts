@@ -412,7 +412,7 @@ export class StateManager implements HostState, CheckpointCalls {
 
   get #standing(): Standing {
     const { directory, sequence, durableSequence } = this;
-    return { directory, sequence, durableSequence, words: this.#words };
+    return { directory, sequence, durableSequence, words: this.#words, failure: this.#watch.failure };
   }
 
   #tick(): void {

@@ -82,7 +82,11 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
   const { significantChange: significant = {}, lag = {} } = options;
   const currency = options.currency ?? 'USD';
   if (!currencyPattern.test(currency)) throw invalid('currency', 'a currency such as "USD"', currency);
-  const directory = options.directory ?? defaultStateDirectory(process.env);
+  const directory: unknown = options.directory ?? defaultStateDirectory(process.env);
+  // "" would be the current directory, which nobody means who passes a variable that is not set.
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
+    throw invalid('directory', 'the path of a directory', directory);
+  }
   return {
     directory: isAbsolute(directory) ? directory : resolve(directory),
     host: options.host ?? 'holdfast',

@@ -156,6 +156,13 @@ describe('opening', () => {
   });
 });
 
+it.each([[''], ['a\0b'], [5 as never]])('refuses %j as a directory before anything is made', async (directory) => {
+  await expect(StateManager.open({ directory })).rejects.toMatchObject({
+    code: 'STATE_OPTIONS_INVALID',
+    details: { path: 'directory' },
+  });
+});
+
 describe('posts', () => {
   it('share one delta in a turn, and leave at its end', async () => {
     const state = await open();
@@ -747,6 +754,38 @@ describe('closing', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'STATE_CLOSED' });
     await expect(open()).rejects.toMatchObject({ code: 'STATE_DIRECTORY_LOCKED' });
     disk.current.makeDurable();
+  });
+
+  it('says how the last write failed too, where one did', async () => {
+    const state = await open();
+    state.register('alpha');
+    state.commit();
+    await state.durable();
+    disk.failure = new Error('EIO: i/o error, fdatasync.');
+    state.register('beta');
+    await expect(state.durable(state.commit())).rejects.toThrow('EIO');
+    disk.before = (method) => (method === 'close' ? new Promise(() => {}) : undefined);
+    disk.current.enterStage('idle', 1_759_415_400_000_000);
+    await expect(state.close({ deadlineMs: 20 })).rejects.toMatchObject({
+      code: 'SHUTDOWN_DEADLINE',
+      message: expect.stringContaining(
+        'and its last attempt to write failed: EIO: i/o error, fdatasync. End this process',
+      ),
+      cause: { message: 'EIO: i/o error, fdatasync.' },
+    });
+  });
+
+  it('tells who asks during it or after it that the state is closed, and not how the worker went', async () => {
+    const state = await open();
+    state.register('alpha').set('x', 1);
+    state.commit();
+    await state.checkpoint();
+    disk.before = (method) => (method === 'readCheckpoint' ? new Promise(() => {}) : undefined);
+    const during = state.loadCheckpoint('alpha');
+    during.catch(() => undefined);
+    await state.close();
+    await expect(during).rejects.toMatchObject({ code: 'STATE_CLOSED' });
+    await expect(state.loadCheckpoint('alpha')).rejects.toMatchObject({ code: 'STATE_CLOSED' });
   });
 
   it('goes on with the next worker where one ends in the middle of it', async () => {
