@@ -15,7 +15,7 @@ type Method<Control, Name extends keyof Control> = Control[Name] extends (
 export interface Asker<Control> {
   /**
    * Calls a method on the other thread. A MessagePort among the arguments is moved there. Resolves with the value answered.
-   * @throws the error answered, with its class and code; StateError WORKER_ENDED when the thread ended first, ASKER_CLOSED after close()
+   * @throws the error answered, with its class and code; StateError WORKER_ENDED when the thread ended without an answer, ASKER_CLOSED after close()
    */
   ask<Name extends keyof Control & string>(
     name: Name,
@@ -89,7 +89,7 @@ class PortAsker<Control extends object> implements Asker<Control> {
 
   #begin(reject: (error: Error) => void): void {
     this.#rejects.add(reject);
-    this.#stopListening ??= this.#end.onEnd((cause) => this.#rejectAll(cause));
+    this.#stopListening ??= this.#end.onEnd((cause) => this.#ended(cause));
   }
 
   /** False where the call was settled already. */
@@ -97,6 +97,14 @@ class PortAsker<Control extends object> implements Asker<Control> {
     const first = this.#rejects.delete(reject);
     if (this.#rejects.size === 0) this.#rest();
     return first;
+  }
+
+  /**
+   * The end of a thread can be heard before the last that it said, since they come by different ways. What it said was there when it
+   * ended, so the event loop takes it within the turn that follows this one.
+   */
+  #ended(cause: Error): void {
+    setImmediate(() => setImmediate(() => this.#rejectAll(cause)));
   }
 
   #rejectAll(error: Error): void {

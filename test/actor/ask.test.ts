@@ -88,6 +88,30 @@ describe('an ask of a thread', () => {
 });
 
 describe('an asker', () => {
+  it('takes the answer that a thread gave before it ended, also where the end is heard first', async () => {
+    const listeners = new Set<(cause: Error) => void>();
+    const end: ThreadEnd = {
+      cause: null,
+      onEnd(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+    const { port1, port2 } = new MessageChannel();
+    const add = async (a: number, b: number) => {
+      for (const listener of listeners) listener(new StateError('WORKER_ENDED', 'it ended'));
+      return { ok: true, value: a + b };
+    };
+    exposeOn({ add, never: () => new Promise(() => {}) }, port2);
+    const asker = createAsker<Answering>(port1, end);
+    const unanswered = asker.ask('never');
+    unanswered.catch(() => undefined);
+    expect(await asker.ask('add', 1, 2)).toBe(3);
+    await expect(unanswered).rejects.toMatchObject({ code: 'WORKER_ENDED' });
+    expect(asker.pending).toBe(0);
+    asker.close();
+  });
+
   it('listens for the end of the thread only while calls are pending', async () => {
     const listeners = new Set<unknown>();
     const end: ThreadEnd = {
