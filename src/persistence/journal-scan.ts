@@ -67,7 +67,7 @@ export function listSegments(
 
 /**
  * A segment's bytes as they are now, `bytesMax` of them at most; null where the file has gone.
- * @throws StateError READ_FAILED, or STATE_PATH_REFUSED where it is no regular file
+ * @throws StateError READ_FAILED, or STATE_PATH_REFUSED where it is no regular file, or larger than any segment
  */
 export function readSegment(
   fs: FileSystem,
@@ -193,6 +193,9 @@ function entriesOf(fs: FileSystem, folder: string): string[] {
   }
 }
 
+/** A segment is closed at its size, and the last group in it has a bound: this is far above both. */
+const segmentBytesReadMax = 2 ** 30;
+
 function readRegular(fs: FileSystem, path: string, bytesMax: number): Buffer {
   const stat = withStage('read', path, () => fs.lstat(path));
   if (stat.kind !== 'file') {
@@ -200,6 +203,13 @@ function readRegular(fs: FileSystem, path: string, bytesMax: number): Buffer {
       'STATE_PATH_REFUSED',
       `${path} is a ${stat.kind}, and a journal segment must be a regular file: see who put it there, and move it away`,
       { details: { path } },
+    );
+  }
+  if (Math.min(stat.size, bytesMax) > segmentBytesReadMax) {
+    throw new StateError(
+      'STATE_PATH_REFUSED',
+      `${path} has ${stat.size} bytes, and no journal segment has more than ${segmentBytesReadMax}: see who changed it, and restore it from a backup`,
+      { details: { path, bytes: stat.size, bytes_max: segmentBytesReadMax } },
     );
   }
   const bytes = Buffer.allocUnsafeSlow(Math.min(stat.size, bytesMax));

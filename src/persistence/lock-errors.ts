@@ -36,6 +36,16 @@ export function lockError(error: unknown, home: string): StateError {
   );
 }
 
+/** No epoch is left above the highest that the directory shows: something that no engine wrote says so. */
+export function epochExhausted(home: string, epoch: number): StateError {
+  return new StateError(
+    'EPOCH_EXHAUSTED',
+    `${home} shows an epoch so high that none is left above it (${epoch} would be next), which no engine has reached: look for the ` +
+      'name of a checkpoint or journal segment, or for a lock.db, that is not of Holdfast, and move it away. Nothing was changed.',
+    { details: { path: home, epoch } },
+  );
+}
+
 /** Names the holder as holder.json has it, which can lag behind the lock by a moment. */
 export function lockedError(home: string): StateError {
   const holder = readHolder(nodeFileSystem, home);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StateError } from '../model/errors.ts';
 import { systemClock, timestamp } from '../model/time.ts';
-import { isThisProcess, lockError, lockedError, sqliteCode, sqliteCodes } from './lock-errors.ts';
+import { epochExhausted, isThisProcess, lockError, lockedError, sqliteCode, sqliteCodes } from './lock-errors.ts';
 import { nodeFileSystem } from './node-file-system.ts';
 import { bootId, processStart } from './process-identity.ts';
 import { type Holder, readHolder, writeHolder } from './status-file.ts';
@@ -129,8 +129,11 @@ class HeldLock implements StateLock {
     try {
       database.exec('BEGIN EXCLUSIVE');
       database.exec(table);
-      const row = database.prepare('SELECT epoch FROM lock').get();
-      const epoch = next(Number(row?.['epoch'] ?? 0));
+      const read = database.prepare('SELECT epoch FROM lock');
+      read.setReadBigInts(true);
+      const epoch = next(Number(read.get()?.['epoch'] ?? 0));
+      // Nothing is stored then: a file with a name that nobody here gave must not spoil the lock for ever.
+      if (epoch >= Number.MAX_SAFE_INTEGER) throw epochExhausted(this.#home, epoch);
       database.prepare('INSERT INTO lock VALUES (1, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch').run(epoch);
       database.exec('COMMIT');
       this.#epoch = epoch;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,6 +86,25 @@ describe('the lock of a state directory', () => {
     expect(isLocked(directory).holder?.epoch).toBe(91);
     lock.release();
     expect(acquire().epoch).toBe(92);
+  });
+
+  it('stores no epoch above which there is none, so that a forged file name spoils nothing for ever', () => {
+    const lock = acquire();
+    const exhausted = expect.objectContaining({ code: 'EPOCH_EXHAUSTED', message: expect.stringContaining(directory) });
+    for (const forged of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1]) {
+      expect(() => lock.raiseEpoch(forged)).toThrow(exhausted);
+    }
+    expect(lock.epoch).toBe(1);
+    lock.release();
+    expect(acquire().epoch).toBe(2);
+  });
+
+  it.each(['9007199254740991', '4611686018427387904'])('refuses a stored epoch of %s by its own name', (stored) => {
+    acquire().release();
+    const database = new DatabaseSync(join(directory, 'lock.db'));
+    database.exec(`UPDATE lock SET epoch = ${stored}`);
+    database.close();
+    expect(() => acquireLock(directory)).toThrow(expect.objectContaining({ code: 'EPOCH_EXHAUSTED' }));
   });
 
   it('refuses a second holder in the same process, and names it', () => {
