@@ -82,6 +82,8 @@ function summarize(
     { report_id, trigger, outcome, discrepancies: discrepancies.length, ...compared, ...done, duration_ms, sequence },
     'reconciled',
   );
+  // What bad evidence shows is not known to be a difference; the report keeps it, and that it is inconclusive is told.
+  if (outcome === 'inconclusive') return;
   for (const { kind, subject, local, broker, message, strategies } of discrepancies) {
     alert('warn', 'DISCREPANCY', message, {
       details: { kind, subject, local, broker, policy, report_id, strategies: strategies.join(' ') },
