@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Two projects: everything that may run side by side, and what kills real processes, which runs one at a time so
-// that a busy machine cannot turn a crash test into a timing test.
+// Three projects: everything that may run side by side; what kills real processes, which runs one at a time so that a
+// busy machine cannot turn a crash test into a timing test; and what needs root, real devices or a long time, which
+// `npm test` leaves to `npm run test:faults`.
 export default defineConfig({
   test: {
     coverage: {
@@ -16,9 +17,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/crash/**', 'test/docs/**'],
+          exclude: ['test/crash/**', 'test/docs/**', 'test/faults/**'],
           pool: 'forks',
-          testTimeout: 20_000,
+          maxWorkers: 2,
+          testTimeout: 60_000,
         },
       },
       {
@@ -29,6 +31,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 600_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
