@@ -11,7 +11,7 @@ export interface TapeFile {
 export interface TapeWindow {
   /** Events before it are left out. */
   readonly from?: Timestamp | undefined;
-  /** Events after it are left out, and end the feed. */
+  /** Events after it are left out. */
   readonly to?: Timestamp | undefined;
 }
 
@@ -21,8 +21,8 @@ export async function* tapeFeed(tapes: readonly TapeFile[], window: TapeWindow =
   const feeds = tapes.map(({ path, asset }) => openTape(path, asset === undefined ? {} : { asset }));
   const [only] = feeds;
   for await (const event of feeds.length === 1 && only !== undefined ? only : merge(feeds)) {
-    if (event.at > to) return;
-    if (event.at >= from) yield event;
+    // It does not end the feed: on a tape of several venues an earlier event may follow a later one.
+    if (event.at >= from && event.at <= to) yield event;
   }
 }
 

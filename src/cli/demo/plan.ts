@@ -11,7 +11,7 @@ export interface DemoPlan {
   /** The account's cash; the strategies' shares of it add up to it. */
   readonly cash: DecimalString;
   readonly strategies: readonly DemoStrategy[];
-  /** Both ends of what is played: where every traded asset has data. */
+  /** The earliest and the latest that is played: of several tapes where every traded asset has data, a single one whole. */
   readonly from: Timestamp;
   readonly to: Timestamp;
   readonly playSeconds: number;
@@ -29,7 +29,7 @@ export interface DemoStrategy {
 
 interface Seen {
   readonly asset: string;
-  readonly first: Timestamp;
+  first: Timestamp;
   readonly kind: string;
   readonly price: DecimalString;
   last: Timestamp;
@@ -48,7 +48,9 @@ export async function planDemo(tapes: readonly DemoTape[], playSeconds: number):
       const price = event.kind === 'trade' ? event.price : event.kind === 'bar' ? event.close : event.bid;
       seen.set(event.asset, { asset: event.asset, kind: event.kind, price, first: event.at, last: event.at, count: 1 });
     } else {
-      before.last = event.at;
+      // A tape of several venues is in the order in which it was recorded, which is not quite that of their clocks.
+      if (event.at < before.first) before.first = event.at;
+      if (event.at > before.last) before.last = event.at;
       before.count += 1;
     }
   }
@@ -60,8 +62,9 @@ export async function planDemo(tapes: readonly DemoTape[], playSeconds: number):
     const paths = tapes.map(({ path }) => path).join(', ');
     throw new FeedError('FEED_EMPTY', `${paths}: holds nothing that can be traded; give a tape of trades or bars`);
   }
-  const from = traded.map((asset) => asset.first).reduce((a, b) => (a > b ? a : b));
-  const to = traded.map((asset) => asset.last).reduce((a, b) => (a < b ? a : b));
+  const single = tapes.length === 1;
+  const from = traded.map((asset) => asset.first).reduce((a, b) => (a > b === single ? b : a));
+  const to = traded.map((asset) => asset.last).reduce((a, b) => (a < b === single ? b : a));
   const strategies = strategiesFor(traded);
   return {
     tapes,

@@ -3,9 +3,10 @@ import type { DemoPlan } from './plan.ts';
 /** The command line of the demo's paper broker. */
 export function brokerArguments(plan: DemoPlan, seed: number): readonly string[] {
   const tapes = plan.tapes.flatMap(({ path, asset }) => ['--tape', asset === undefined ? path : `${asset}=${path}`]);
-  const window = ['--from', plan.from, '--to', plan.to, '--speed', plan.speed.toFixed(3)];
+  const window = plan.tapes.length === 1 ? [] : ['--from', plan.from, '--to', plan.to];
+  const speed = ['--speed', plan.speed.toFixed(3)];
   const cash = `${plan.cash}:${plan.currency}`;
-  return ['paper-broker', ...tapes, ...window, '--cash', cash, '--seed', String(seed), '--paused', '--json'];
+  return ['paper-broker', ...tapes, ...window, ...speed, '--cash', cash, '--seed', String(seed), '--paused', '--json'];
 }
 
 /** The configuration of the demo's engine, as `holdfast run` takes it. */
