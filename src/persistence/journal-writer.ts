@@ -16,7 +16,8 @@ import { checkRecord } from './journal-records.ts';
 import { deletable } from './journal-retention.ts';
 import type { Stage } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
-import { withStage, writeFully } from './write-file.ts';
+import { appendToSegment, createSegmentFile } from './segment-file.ts';
+import { withStage } from './write-file.ts';
 
 export interface SegmentInfo {
   /** Relative to the state directory. */
@@ -295,7 +296,7 @@ export class JournalWriter {
       const file = `${journalFolder}/${names.shift()}`;
       const path = join(this.#directory, file);
       try {
-        const handle = this.#stage('open', path, () => this.#fs.create(path));
+        const handle = this.#stage('open', path, () => createSegmentFile(this.#fs, path));
         this.#open = { file, handle, segment, epoch, first, last: first, bytes: 0, groups: 0 };
         return this.#open;
       } catch (error) {
@@ -323,9 +324,7 @@ export class JournalWriter {
     const position = open.bytes;
     open.bytes += bytes.length;
     open.last = last;
-    this.#options.onStage?.('write', handle.path);
-    writeFully(this.#fs, handle, bytes, position);
-    this.#stage('fsync', handle.path, () => this.#fs.fdatasync(handle));
+    appendToSegment(this.#fs, handle, bytes, position, this.#options.onStage);
     this.#fsyncs += 1;
     if (open.groups === 0) {
       const folder = join(this.#directory, journalFolder);
