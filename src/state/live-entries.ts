@@ -1,0 +1,130 @@
+import type { Halt } from '../model/event.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { DecimalString } from '../model/money.ts';
+import type { PositionSnapshot } from '../model/position.ts';
+import { recentExecutionsMax, type StrategySnapshot } from '../model/snapshot.ts';
+import { type CursorPosition, cursorStart } from './cursor-position.ts';
+import type { RankedOrder, StagedChange } from './undo-log.ts';
+
+/**
+ * The live values of one strategy: what its setters have put, committed or not. It knows how to take a change back, and keeps the
+ * host's count of who holds an asset; checks, staging and what is dirty are its book's.
+ */
+export class LiveEntries {
+  readonly cash: Map<string, DecimalString> = new Map();
+  readonly state: Map<string, JsonValue> = new Map();
+  /** Oldest first. */
+  readonly executions: Set<string> = new Set();
+  halt: Halt | null = null;
+  cursor: CursorPosition = cursorStart;
+  readonly #positions = new Map<string, PositionSnapshot>();
+  readonly #orders = new Map<string, RankedOrder>();
+  readonly #held: Map<string, number>;
+  #rank = 0;
+  /** True when a rollback put an order back, so that the map no longer runs in the order of creation. */
+  #ordersOutOfOrder = false;
+
+  /** @param held how many books of the host hold each asset */
+  constructor(held: Map<string, number>) {
+    this.#held = held;
+  }
+
+  get positions(): ReadonlyMap<string, PositionSnapshot> {
+    return this.#positions;
+  }
+
+  /** In any order: see {@link ordersByRank}. */
+  get orders(): ReadonlyMap<string, RankedOrder> {
+    return this.#orders;
+  }
+
+  get isEmpty(): boolean {
+    const entries = this.#positions.size + this.#orders.size + this.cash.size + this.state.size;
+    return entries + this.executions.size === 0 && this.halt === null;
+  }
+
+  /** In the order of their creation. */
+  ordersByRank(): Iterable<RankedOrder> {
+    if (this.#ordersOutOfOrder) {
+      const entries = [...this.#orders].sort(([, a], [, b]) => a.rank - b.rank);
+      this.#orders.clear();
+      for (const [id, order] of entries) this.#orders.set(id, order);
+      this.#ordersOutOfOrder = false;
+    }
+    return this.#orders.values();
+  }
+
+  putPosition(asset: string, value: PositionSnapshot | undefined): void {
+    const had = this.#positions.has(asset);
+    put(this.#positions, asset, value);
+    if (had === (value !== undefined)) return;
+    const count = (this.#held.get(asset) ?? 0) + (had ? -1 : 1);
+    if (count === 0) this.#held.delete(asset);
+    else this.#held.set(asset, count);
+  }
+
+  /** An order that is there keeps its place. */
+  putOrder(order: RankedOrder['order']): void {
+    const rank = this.#orders.get(order.order_id)?.rank ?? this.#rank++;
+    this.#orders.set(order.order_id, { rank, order });
+  }
+
+  removeOrder(orderId: string): void {
+    this.#orders.delete(orderId);
+  }
+
+  /** Of more than a book remembers the oldest is forgotten: one for each that a commit made known. */
+  forgetOldestExecution(): void {
+    if (this.executions.size <= recentExecutionsMax) return;
+    const [oldest] = this.executions;
+    if (oldest !== undefined) this.executions.delete(oldest);
+  }
+
+  undo(change: StagedChange): void {
+    switch (change.part) {
+      case 'position':
+        this.putPosition(change.key, change.previous);
+        break;
+      case 'order':
+        if (change.previous !== undefined && !this.#orders.has(change.key)) this.#ordersOutOfOrder = true;
+        put(this.#orders, change.key, change.previous);
+        break;
+      case 'cash':
+        put(this.cash, change.key, change.previous);
+        break;
+      case 'state':
+        put(this.state, change.key, change.previous);
+        break;
+      case 'halt':
+        this.halt = change.previous;
+        break;
+      case 'cursor':
+        this.cursor = change.previous;
+        break;
+      case 'event':
+        if (change.newExecution !== null) this.executions.delete(change.newExecution);
+        break;
+      case 'registration':
+        break;
+    }
+  }
+
+  /** What a restore gave; into empty entries only. */
+  load(restored: StrategySnapshot): void {
+    for (const position of restored.positions) this.putPosition(position.asset, Object.freeze(position));
+    for (const order of restored.pending_orders) this.putOrder(Object.freeze(order));
+    // A strategy that never had cash is restored with a balance of "0", which is what an absent balance says.
+    if (restored.cash_balance !== '0') this.cash.set(restored.currency, restored.cash_balance);
+    for (const [currency, amount] of Object.entries(restored.other_cash)) this.cash.set(currency, amount);
+    for (const [key, value] of Object.entries(restored.strategy_state)) this.state.set(key, value);
+    for (const id of restored.broker_cursor.recent_execution_ids) this.executions.add(id);
+    this.halt = Object.freeze(restored.halt);
+    const { activity_id, at } = restored.broker_cursor;
+    this.cursor = Object.freeze({ activity_id, at });
+  }
+}
+
+function put<V>(map: Map<string, V>, key: string, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}
