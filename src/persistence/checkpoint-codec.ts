@@ -184,13 +184,14 @@ function tooLarge(name: string): StateError {
   );
 }
 
+/** A byte order mark, as some editors put before what they save, is passed over: the checksum of a file that has one covers it. */
 function parseJson(bytes: Uint8Array): { readonly value: unknown } | { readonly why: string } {
   if (bytes.length === 0) return { why: 'it is empty' };
   if (bytes.length > checkpointBytesMax)
     return { why: `it is ${bytes.length} bytes long, more than ${checkpointBytesMax}` };
   if (bytes.every((byte) => byte === 0)) return { why: 'it holds nothing but zero bytes' };
   try {
-    return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)) };
+    return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) };
   } catch (error) {
     return { why: `it is not JSON text in UTF-8: ${(error as Error).message.slice(0, 200)}` };
   }

@@ -4,6 +4,7 @@ import { decodeCheckpoint } from './checkpoint-codec.ts';
 import { parseCheckpointName } from './checkpoint-names.ts';
 import type { DecodedCheckpoint } from './checkpoint-schema.ts';
 import { errnoName, errnoText, isErrno } from './errno.ts';
+import { fileKindWords } from './file-kind.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { readBounded } from './read-file.ts';
 import { withStage } from './write-file.ts';
@@ -48,14 +49,8 @@ export function readCheckpointFile(
  * system noticed, or no regular file. */
 const unreadable: ReadonlySet<string> = new Set(['EIO', 'EUCLEAN', 'EBADMSG', 'ELOOP', 'EISDIR', 'EINVAL', 'ENXIO']);
 
-const kinds = {
-  directory: 'a directory',
-  symlink: 'a symbolic link',
-  other: 'a pipe, socket or device',
-} as const;
-
 function whyUnsafe(stat: FileStat, directoryOwner: number): string | null {
-  if (stat.kind !== 'file') return `it is ${kinds[stat.kind]}, not a regular file`;
+  if (stat.kind !== 'file') return `it is ${fileKindWords[stat.kind]}, not a regular file`;
   if ((stat.mode & 0o002) !== 0) {
     return `everybody can write it (mode 0${stat.mode.toString(8)}): run chmod 600 on it if what is in it can be trusted`;
   }

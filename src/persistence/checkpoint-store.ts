@@ -3,16 +3,16 @@ import { StateError } from '../model/errors.ts';
 import { checkpointBytesMax } from './checkpoint-codec.ts';
 import {
   type CheckpointName,
-  generationName,
   isTemporaryName,
   newestName,
   parseCheckpointName,
   temporaryName,
 } from './checkpoint-names.ts';
+import { NewestCheckpoints, type Place } from './checkpoint-newest.ts';
 import { readCheckpointFile } from './checkpoint-reader.ts';
 import type { DecodedCheckpoint } from './checkpoint-schema.ts';
 import { isErrno } from './errno.ts';
-import type { FileStat, FileSystem } from './file-system.ts';
+import type { FileSystem } from './file-system.ts';
 import { quarantine } from './quarantine.ts';
 import { type TemporaryFile, writeTemporaryFiles } from './temporary-files.ts';
 import { withStage } from './write-file.ts';
@@ -56,7 +56,7 @@ export interface CheckpointItem {
 }
 
 export interface BatchHooks {
-  /** Called between file calls that may take long, so that other work of the thread gets its turn. */
+  /** Called between file calls that may take long, from the first to the last, so that other work of the thread gets its turn. */
   between(): void;
   /** Called when every file is durable under its temporary name; what it throws ends the batch with nothing renamed. */
   beforeRename(): void;
@@ -67,11 +67,6 @@ export interface BatchDone {
   readonly files: string[];
   readonly bytes: number;
   readonly fsyncs: number;
-}
-
-interface Place {
-  readonly epoch: number;
-  readonly sequence: number;
 }
 
 interface Written extends Place {
@@ -87,8 +82,7 @@ export class CheckpointStore {
   readonly #currency: string;
   readonly #bytesMax: number;
   readonly #notice: (message: string) => void;
-  /** Where the newest file of a strategy stands in the order, and which file that was when it was learnt. */
-  readonly #newest = new Map<string, { readonly place: Place; readonly stat: FileStat }>();
+  readonly #newest: NewestCheckpoints;
   /** Temporary files that exist, or may. */
   readonly #leftovers = new Set<string>();
 
@@ -99,6 +93,10 @@ export class CheckpointStore {
     this.#currency = options.currency ?? 'USD';
     this.#bytesMax = Math.min(options.bytesMax ?? checkpointBytesMax, checkpointBytesMax);
     this.#notice = options.notice ?? (() => {});
+    this.#newest = new NewestCheckpoints(fs, directory, {
+      read: (file) => this.read(file),
+      quarantine: (file, why) => this.quarantine(file, why),
+    });
   }
 
   /**
@@ -124,7 +122,7 @@ export class CheckpointStore {
     const limits = { bytesMax: this.#bytesMax, currency: this.#currency };
     const read = readCheckpointFile(this.#fs, this.#directory, name, limits);
     if (read.kind === 'gone') return read;
-    if (read.decoded.kind === 'ok' && read.stat !== null) this.#learn(name, read.decoded.checkpoint, read.stat);
+    if (read.decoded.kind === 'ok' && read.stat !== null) this.#newest.learn(name, read.decoded.checkpoint, read.stat);
     return read.decoded;
   }
 
@@ -134,7 +132,7 @@ export class CheckpointStore {
    * @param items is drawn from one by one, so that each may be encoded when its turn comes
    * @throws StateError WRITE_FAILED, CHECKPOINT_NOT_NEWER, CHECKPOINT_NEWER_FORMAT, CHECKPOINT_TOO_LARGE, and what `items` and
    * the hooks throw: earlier state is valid, the temporary files are gone as far as they can be removed, and some newest files
-   * may already be the new ones
+   * may already be the new ones (all of them, and durable, where a hook throws last)
    */
   writeBatch(items: Iterable<CheckpointItem>, hooks: BatchHooks): BatchDone {
     this.#removeLeftovers();
@@ -143,17 +141,18 @@ export class CheckpointStore {
       writeTemporaryFiles(this.#fs, this.#temporaryFiles(items, written), () => hooks.between());
       hooks.beforeRename();
       for (const item of written) {
-        this.#keepNewest(item);
+        this.#newest.keep(item);
         const to = join(this.#directory, newestName(item.strategy));
         withStage('rename', to, () => this.#fs.rename(item.temporary, to));
         this.#leftovers.delete(item.temporary);
+        hooks.between();
       }
       withStage('directory fsync', this.#directory, () => this.#fs.fsyncDirectory(this.#directory));
     } catch (error) {
       this.#removeLeftovers();
       throw error;
     }
-    this.#afterDurable(written);
+    this.#afterDurable(written, hooks);
     return {
       files: written.map(({ strategy }) => newestName(strategy)),
       bytes: written.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -183,7 +182,7 @@ export class CheckpointStore {
   *#temporaryFiles(items: Iterable<CheckpointItem>, written: Written[]): Generator<TemporaryFile> {
     for (const { strategy, epoch, sequence, bytes } of items) {
       if (bytes.length > this.#bytesMax) throw tooLarge(strategy, bytes.length, this.#bytesMax);
-      this.#refuseOlder(strategy, { epoch, sequence });
+      this.#newest.refuseOlder(strategy, { epoch, sequence });
       const path = join(this.#directory, temporaryName(`${strategy}.${epoch}-${sequence}`));
       written.push({ strategy, epoch, sequence, temporary: path, bytes: bytes.length });
       // Until it has its own name it is a leftover: whatever happens, it is removed.
@@ -192,87 +191,34 @@ export class CheckpointStore {
     }
   }
 
-  /** A sequence that goes back would put older state in the place of newer. */
-  #refuseOlder(strategy: string, item: Place): void {
-    const newest = this.#newestPlace(strategy);
-    if (newest === null || compare(item, newest) >= 0) return;
-    throw new StateError(
-      'CHECKPOINT_NOT_NEWER',
-      `strategy ${strategy}: a checkpoint of epoch ${item.epoch}, sequence ${item.sequence} would replace one of epoch ` +
-        `${newest.epoch}, sequence ${newest.sequence}. Nothing was changed.`,
-      { details: { strategy, epoch: item.epoch, sequence: item.sequence } },
-    );
-  }
-
-  /** Gives the newest file its second name, under which it stays when the first name goes to its successor. */
-  #keepNewest(item: Written): void {
-    const place = this.#newestPlace(item.strategy);
-    // The same restore point written again replaces itself; keeping it would only push out an older one.
-    if (place === null || compare(place, item) === 0) return;
-    const from = join(this.#directory, newestName(item.strategy));
-    const file = generationName(item.strategy, place.epoch, place.sequence);
-    const to = join(this.#directory, file);
+  /** The save is durable already, so trouble with the disk is only told. */
+  #afterDurable(items: readonly Written[], hooks: BatchHooks): void {
+    let surplus: readonly string[];
     try {
-      withStage('link', to, () => this.#fs.link(from, to));
-    } catch (error) {
-      if (!(error instanceof StateError) || !isErrno(error.cause, 'EEXIST')) throw error;
-      // A crash between link and rename leaves the same file; an earlier save of the same restore point leaves its equal.
-      if (this.read(file).kind === 'ok') return;
-      this.quarantine(file, 'its name was needed for a checkpoint that is not damaged, and this one is');
-      withStage('link', to, () => this.#fs.link(from, to));
-    }
-  }
-
-  /** Null where there is no newest file. One that is not what it should be is moved out of the way, and that is said. */
-  #newestPlace(strategy: string): Place | null {
-    const file = newestName(strategy);
-    const stat = this.#statOrNull(file);
-    if (stat === null) return null;
-    const known = this.#newest.get(strategy);
-    if (known !== undefined && sameFile(known.stat, stat)) return known.place;
-    const decoded = this.read(file);
-    if (decoded.kind === 'gone') return null;
-    if (decoded.kind === 'ok') return decoded.checkpoint;
-    if (decoded.kind === 'newer_format') {
-      throw new StateError(
-        'CHECKPOINT_NEWER_FORMAT',
-        `${join(this.#directory, file)}: ${decoded.why}. It was not touched.`,
-        { details: { strategy, path: join(this.#directory, file) } },
-      );
-    }
-    this.quarantine(file, decoded.why);
-    return null;
-  }
-
-  /** Remembers where the newest file stands, so that the next save need not read it. */
-  #learn(file: string, { epoch, sequence }: Place, stat: FileStat | null): void {
-    const name = parseCheckpointName(file);
-    if (stat === null || name?.generation !== null) return;
-    this.#newest.set(name.strategy, { place: { epoch, sequence }, stat });
-  }
-
-  /** The save is durable already, so trouble here is only told. */
-  #afterDurable(items: readonly Written[]): void {
-    try {
-      for (const item of items) {
-        const newest = newestName(item.strategy);
-        this.#learn(newest, item, this.#statOrNull(newest));
-      }
-      this.#prune(new Set(items.map(({ strategy }) => strategy)));
+      for (const item of items) this.#newest.learnWritten(item.strategy, item);
+      surplus = this.#surplus(new Set(items.map(({ strategy }) => strategy)));
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
       this.#notice(`the checkpoint is durable, but older ones were not pruned: ${error.message}`);
+      return;
+    }
+    for (const file of surplus) {
+      this.#remove(join(this.#directory, file));
+      hooks.between();
     }
   }
 
-  #prune(strategies: ReadonlySet<string>): void {
+  /** Generations of these strategies beyond the number to keep. */
+  #surplus(strategies: ReadonlySet<string>): readonly string[] {
     const kept = new Map<string, number>();
+    const surplus: string[] = [];
     for (const { strategy, file, newest } of this.list()) {
       if (newest || !strategies.has(strategy)) continue;
       const count = (kept.get(strategy) ?? 1) + 1;
       kept.set(strategy, count);
-      if (count > this.#generations) this.#remove(join(this.#directory, file));
+      if (count > this.#generations) surplus.push(file);
     }
+    return surplus;
   }
 
   #removeLeftovers(): void {
@@ -291,18 +237,6 @@ export class CheckpointStore {
       return false;
     }
   }
-
-  #statOrNull(file: string): FileStat | null {
-    const path = join(this.#directory, file);
-    return withStage('read', path, () => {
-      try {
-        return this.#fs.lstat(path);
-      } catch (error) {
-        if (isErrno(error, 'ENOENT')) return null;
-        throw error;
-      }
-    });
-  }
 }
 
 function generationFile(file: string, { strategy, generation }: CheckpointName): GenerationFile {
@@ -319,15 +253,6 @@ function byStrategyThenNewest(a: GenerationFile, b: GenerationFile): number {
   if (a.strategy !== b.strategy) return a.strategy < b.strategy ? -1 : 1;
   if (a.newest !== b.newest) return a.newest ? -1 : 1;
   return (b.epoch ?? 0) - (a.epoch ?? 0) || (b.sequence ?? 0) - (a.sequence ?? 0);
-}
-
-function compare(a: Place, b: Place): number {
-  return a.epoch - b.epoch || a.sequence - b.sequence;
-}
-
-/** A rename or an edit gives another inode, size or time. */
-function sameFile(a: FileStat, b: FileStat): boolean {
-  return a.inode === b.inode && a.size === b.size && a.mtimeMs === b.mtimeMs;
 }
 
 function tooLarge(strategy: string, bytes: number, bytesMax: number): StateError {

@@ -2,8 +2,8 @@ import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
 /*
- * Node names only the errors that libuv knows. Of the rest it makes "Unknown system error -122", which for a full quota is no
- * help at 3 a.m., so they get their names here.
+ * Node names only the errors that libuv knows. Of the rest it makes "Unknown system error -122", of those of write and read even
+ * "UNKNOWN: unknown error", which for a full quota is no help at 3 a.m., so they get their names here.
  */
 
 // EUCLEAN is what ext4 and XFS answer once they find themselves damaged; only Linux has it.
@@ -26,7 +26,7 @@ export function isErrno(error: unknown, code?: string): error is NodeJS.ErrnoExc
 
 /** "EDQUOT" and such, also where Node has no name for it. */
 export function errnoName(error: NodeJS.ErrnoException & { readonly code: string }): string {
-  if (!error.code.startsWith('Unknown system error')) return error.code;
+  if (error.code !== 'UNKNOWN' && !error.code.startsWith('Unknown system error')) return error.code;
   return unnamed.get(Math.abs(error.errno ?? 0)) ?? error.code;
 }
 

@@ -38,8 +38,11 @@ export interface FileHandle {
   readonly path: string;
 }
 
+/** 'other': what the platform tells no further. */
+export type FileKind = 'file' | 'directory' | 'symlink' | 'pipe' | 'socket' | 'device' | 'other';
+
 export interface FileStat {
-  readonly kind: 'file' | 'directory' | 'symlink' | 'other';
+  readonly kind: FileKind;
   readonly size: number;
   readonly mode: number;
   readonly uid: number;

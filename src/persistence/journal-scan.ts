@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { StateError } from '../model/errors.ts';
 import { isErrno } from './errno.ts';
+import { fileKindWords } from './file-kind.ts';
 import type { FileSystem } from './file-system.ts';
 import {
   type GroupHeader,
@@ -201,7 +202,7 @@ function readRegular(fs: FileSystem, path: string, bytesMax: number): Buffer {
   if (stat.kind !== 'file') {
     throw new StateError(
       'STATE_PATH_REFUSED',
-      `${path} is a ${stat.kind}, and a journal segment must be a regular file: see who put it there, and move it away`,
+      `${path} is ${fileKindWords[stat.kind]}, and a journal segment must be a regular file: see who put it there, and move it away`,
       { details: { path } },
     );
   }

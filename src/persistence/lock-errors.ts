@@ -5,7 +5,15 @@ import { bootId, processStart } from './process-identity.ts';
 import { type Holder, readHolder } from './status-file.ts';
 
 /** SQLite's primary result codes that mean something here: https://sqlite.org/rescode.html */
-export const sqliteCodes = { busy: 5, readOnly: 8, corrupt: 11, notADatabase: 26 } as const;
+export const sqliteCodes = { error: 1, busy: 5, readOnly: 8, corrupt: 11, constraint: 19, notADatabase: 26 } as const;
+
+/** Our own statements fail with `error` or `constraint` only on tables that somebody else made. */
+const damaged: ReadonlySet<number | null> = new Set([
+  sqliteCodes.error,
+  sqliteCodes.corrupt,
+  sqliteCodes.constraint,
+  sqliteCodes.notADatabase,
+]);
 
 /** SQLite's primary result code, or null where the error is none of SQLite's. */
 export function sqliteCode(error: unknown): number | null {
@@ -21,18 +29,22 @@ export function lockError(error: unknown, home: string): StateError {
   if (code === sqliteCodes.busy) return lockedError(home);
   const path = join(home, 'lock.db');
   const message = error instanceof Error ? error.message : String(error);
-  if (code === sqliteCodes.corrupt || code === sqliteCodes.notADatabase) {
-    return new StateError(
-      'LOCK_DAMAGED',
-      `${path} is damaged (${message}). Make sure that no engine runs on this directory, move the file to quarantine/ and ` +
-        'start again: the epoch is found again from the other files.',
-      { cause: error, details: { path } },
-    );
-  }
+  if (damaged.has(code)) return lockDamaged(home, message, error);
   return new StateError(
     'LOCK_FAILED',
     `could not use ${path}: ${message}. Look at the disk, and at the directory's owner and mode.`,
     { cause: error, details: { path }, retryable: true },
+  );
+}
+
+/** lock.db is there and not what an engine leaves there, so that nobody can say which epoch was the last. */
+export function lockDamaged(home: string, why: string, cause?: unknown): StateError {
+  const path = join(home, 'lock.db');
+  return new StateError(
+    'LOCK_DAMAGED',
+    `${path} is damaged, or not of Holdfast (${why}). Make sure that no engine runs on this directory, move the file to ` +
+      'quarantine/ and start again: the epoch is found again from the other files.',
+    { ...(cause === undefined ? {} : { cause }), details: { path } },
   );
 }
 

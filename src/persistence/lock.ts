@@ -4,7 +4,16 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StateError } from '../model/errors.ts';
 import { systemClock, timestamp } from '../model/time.ts';
-import { epochExhausted, isThisProcess, lockError, lockedError, sqliteCode, sqliteCodes } from './lock-errors.ts';
+import { fileKindWords } from './file-kind.ts';
+import {
+  epochExhausted,
+  isThisProcess,
+  lockDamaged,
+  lockError,
+  lockedError,
+  sqliteCode,
+  sqliteCodes,
+} from './lock-errors.ts';
 import { nodeFileSystem } from './node-file-system.ts';
 import { bootId, processStart } from './process-identity.ts';
 import { type Holder, readHolder, writeHolder } from './status-file.ts';
@@ -41,6 +50,8 @@ export interface LockOptions {
   readonly atLeast?: number;
   /** The host's name in holder.json and in messages; the machine's by default. */
   readonly host?: string;
+  /** What an operator may want to know although nothing failed. Default: a warning of the process. */
+  readonly notice?: (message: string) => void;
 }
 
 /**
@@ -48,7 +59,7 @@ export interface LockOptions {
  * STATE_DIRECTORY_LOCKED naming who holds it, LOCK_DAMAGED, or LOCK_FAILED where lock.db can't be opened or written.
  */
 export function acquireLock(directory: string, options: LockOptions = {}): StateLock {
-  const { waitMs = 500, now = systemClock.nowMicros, atLeast = 0, host = hostname() } = options;
+  const { waitMs = 500, now = systemClock.nowMicros, atLeast = 0, host = hostname(), notice = warn } = options;
   const home = realHome(directory);
   if (held.has(home)) throw lockedError(home);
   const path = join(home, 'lock.db');
@@ -56,7 +67,7 @@ export function acquireLock(directory: string, options: LockOptions = {}): State
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(path, { timeout: waitMs });
-    const lock = new HeldLock(database, home, { host, since: timestamp(now()) }, atLeast);
+    const lock = new HeldLock(database, home, { host, since: timestamp(now()), atLeast, notice });
     held.set(home, lock);
     return lock;
   } catch (error) {
@@ -77,6 +88,10 @@ export function isLocked(directory: string): { readonly held: boolean; readonly 
   return probe(path, directory) ? { held: true, holder } : { held: false, holder: null };
 }
 
+function warn(message: string): void {
+  process.emitWarning(message, { type: 'HoldfastWarning' });
+}
+
 function realHome(directory: string): string {
   try {
     return fs.realpathSync(directory);
@@ -93,11 +108,18 @@ class HeldLock implements StateLock {
   readonly #database: DatabaseSync;
   readonly #home: string;
   readonly #who: Pick<Holder, 'host' | 'since'>;
+  readonly #notice: (message: string) => void;
 
-  constructor(database: DatabaseSync, home: string, who: Pick<Holder, 'host' | 'since'>, atLeast: number) {
+  constructor(
+    database: DatabaseSync,
+    home: string,
+    options: Pick<Holder, 'host' | 'since'> & { readonly atLeast: number; readonly notice: (message: string) => void },
+  ) {
+    const { host, since, atLeast, notice } = options;
     this.#database = database;
     this.#home = home;
-    this.#who = who;
+    this.#who = { host, since };
+    this.#notice = notice;
     // EXTRA: the epoch must survive a power cut, with the directory entry of the journal that protects it.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA');
     this.#store((stored) => Math.max(stored, atLeast) + 1);
@@ -131,7 +153,9 @@ class HeldLock implements StateLock {
       database.exec(table);
       const read = database.prepare('SELECT epoch FROM lock');
       read.setReadBigInts(true);
-      const epoch = next(Number(read.get()?.['epoch'] ?? 0));
+      const stored = read.get()?.['epoch'] ?? 0n;
+      if (typeof stored !== 'bigint' || stored < 0n) throw lockDamaged(this.#home, `its epoch is ${stored}`);
+      const epoch = next(Number(stored));
       // Nothing is stored then: a file with a name that nobody here gave must not spoil the lock for ever.
       if (epoch >= Number.MAX_SAFE_INTEGER) throw epochExhausted(this.#home, epoch);
       database.prepare('INSERT INTO lock VALUES (1, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch').run(epoch);
@@ -141,16 +165,24 @@ class HeldLock implements StateLock {
       if (database.isTransaction) database.exec('ROLLBACK');
       throw lockError(error, this.#home);
     }
-    const { host, since } = this.#who;
-    const process_start = processStart();
-    writeHolder(nodeFileSystem, this.#home, {
+    this.#sayWho();
+  }
+
+  /** The lock is held, whether it can be said or not. */
+  #sayWho(): void {
+    const who = {
       pid: process.pid,
-      process_start,
+      process_start: processStart(),
       boot_id: bootId(),
-      host,
-      since,
+      ...this.#who,
       epoch: this.#epoch,
-    });
+    };
+    try {
+      writeHolder(nodeFileSystem, this.#home, who);
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+      this.#notice(`holder.json, which names who holds the directory, could not be written: ${error.message}`);
+    }
   }
 }
 
@@ -165,10 +197,11 @@ function prepareFile(path: string): void {
     const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST';
     if (!exists) throw lockError(error, dirname(path));
   }
-  if (nodeFileSystem.lstat(path).kind === 'file') return;
+  const { kind } = nodeFileSystem.lstat(path);
+  if (kind === 'file') return;
   throw new StateError(
     'STATE_DIRECTORY_UNSAFE',
-    `${path} is not a regular file: move it away after you have seen what it is.`,
+    `${path} is ${fileKindWords[kind]}, not a regular file: move it away after you have seen what it is.`,
     {
       details: { path },
     },

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoError, isErrno } from './errno.ts';
-import type { FileHandle, FileStat, FileSystem } from './file-system.ts';
+import type { FileHandle, FileKind, FileStat, FileSystem } from './file-system.ts';
 
 export { errnoError } from './errno.ts';
 
@@ -74,9 +74,18 @@ function named<T>(path: string, call: () => T): T {
   }
 }
 
+function fileKind(stat: fs.Stats): FileKind {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  if (stat.isFIFO()) return 'pipe';
+  if (stat.isSocket()) return 'socket';
+  return stat.isCharacterDevice() || stat.isBlockDevice() ? 'device' : 'other';
+}
+
 function fileStat(stat: fs.Stats): FileStat {
   return {
-    kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'other',
+    kind: fileKind(stat),
     size: stat.size,
     // Windows makes these bits up, and shows everything as writable by everybody.
     mode: windows ? 0o600 : stat.mode & 0o7777,

@@ -161,6 +161,10 @@ export const sharedLayout = {
   stageSinceMicros: 3,
   /** BigInt64 index: last sequence received on the data lane. */
   receivedSequence: 4,
+  /** BigInt64 index: how far the audit is, see AuditWords. */
+  auditedThrough: 5,
+  /** BigInt64 index: counts the audit worker's turns. */
+  auditBeats: 6,
 } as const;
 
 export const stages = [

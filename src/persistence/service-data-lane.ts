@@ -9,8 +9,14 @@ export type DataReplyBody = DataReply extends infer Reply
   : never;
 
 /**
- * The worker's end of the data lane. Messages come in turns: a turn is everything that waited, so that what arrived during one
- * fdatasync shares the next. Messages of another incarnation are dropped.
+ * A turn takes no more messages than this. An engine that posts as fast as this thread takes would otherwise keep a turn open for
+ * ever, and nothing of it would become durable.
+ */
+export const turnMessagesMax = 1_024;
+
+/**
+ * The worker's end of the data lane. Messages come in turns: a turn is everything that waited, up to {@link turnMessagesMax}, so that
+ * what arrived during one fdatasync shares the next. Messages of another incarnation are dropped.
  */
 export class ServiceDataLane {
   readonly #port: MessagePort;
@@ -36,9 +42,9 @@ export class ServiceDataLane {
     });
   }
 
-  /** Takes everything that waits, then ends the turn. Also called from within long work, so that acknowledgements go on. */
+  /** Takes what waits, then ends the turn. Also called from within long work, so that acknowledgements go on. */
   pump(): void {
-    for (;;) {
+    for (let taken = 0; taken < turnMessagesMax; taken += 1) {
       const waiting = receiveMessageOnPort(this.#port);
       if (waiting === undefined) break;
       this.#take(waiting.message as DataRequest);

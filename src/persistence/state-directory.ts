@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { StateError } from '../model/errors.ts';
 import { isErrno } from './errno.ts';
+import { fileKindWords } from './file-kind.ts';
 import type { FileStat, FileSystem } from './file-system.ts';
 import { whyUnsafeFileSystem } from './file-system-kind.ts';
 import { withStage } from './write-file.ts';
@@ -66,7 +67,8 @@ function ensureDirectory(fs: FileSystem, path: string): void {
 
 function whyUnsafe(stat: FileStat): string | null {
   if (stat.kind === 'symlink') return 'is a symbolic link: name the directory that it points to';
-  if (stat.kind !== 'directory') return 'is not a directory: move it away, or use another state directory';
+  if (stat.kind !== 'directory')
+    return `is ${fileKindWords[stat.kind]}, not a directory: move it away, or use another state directory`;
   const user = process.getuid?.() ?? stat.uid;
   if (stat.uid !== user) {
     return `belongs to user ${stat.uid} and this is user ${user}: run as its owner, or give it to this user with chown`;

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
@@ -273,6 +273,23 @@ describe('what acquireLock finds in the place of lock.db', () => {
     expect(fs.readFileSync(join(directory, 'lock.db'), 'utf8')).toBe(damaged);
   });
 
+  it.each<[string, string]>([
+    ['with a table of the same name', 'CREATE TABLE lock (a TEXT)'],
+    ['with a view of the same name', 'CREATE VIEW lock AS SELECT 1 AS epoch'],
+    ['with no number as its epoch', "CREATE TABLE lock (id INTEGER, epoch TEXT); INSERT INTO lock VALUES (1, 'x')"],
+    ['with an epoch below 0', 'CREATE TABLE lock (id INTEGER, epoch INTEGER); INSERT INTO lock VALUES (1, -5)'],
+    ['with rules of its own', 'CREATE TABLE lock (id INTEGER PRIMARY KEY, epoch INTEGER CHECK (epoch > 8))'],
+  ])("another program's database %s is refused with what to do", (_, statements) => {
+    const database = new DatabaseSync(join(directory, 'lock.db'));
+    database.exec(statements);
+    database.close();
+    const before = fs.readFileSync(join(directory, 'lock.db'));
+    expect(() => acquireLock(directory)).toThrow(
+      expect.objectContaining({ code: 'LOCK_DAMAGED', message: expect.stringContaining('quarantine/') }),
+    );
+    expect(fs.readFileSync(join(directory, 'lock.db'))).toEqual(before);
+  });
+
   it('an empty file, as a crash between making and writing it leaves, is a new lock', () => {
     fs.writeFileSync(join(directory, 'lock.db'), '');
     expect(acquire().epoch).toBe(1);
@@ -282,9 +299,13 @@ describe('what acquireLock finds in the place of lock.db', () => {
     ['a symbolic link', (path) => fs.symlinkSync('/dev/null', path)],
     ['a dangling link', (path) => fs.symlinkSync('elsewhere', path)],
     ['a directory', (path) => fs.mkdirSync(path)],
-  ])('%s is refused', (_, make) => {
+    ['a named pipe', (path) => execFileSync('mkfifo', [path])],
+  ])('%s is refused', (what, make) => {
     make(join(directory, 'lock.db'));
-    expect(() => acquireLock(directory)).toThrow(expect.objectContaining({ code: 'STATE_DIRECTORY_UNSAFE' }));
+    const kind = what.replace('dangling', 'symbolic');
+    expect(() => acquireLock(directory)).toThrow(
+      expect.objectContaining({ code: 'STATE_DIRECTORY_UNSAFE', message: expect.stringContaining(kind) }),
+    );
   });
 
   it('no directory at all is refused', () => {
@@ -308,9 +329,25 @@ it('frees the directory when holder.json cannot be removed', async () => {
   expect(await startChild().ask('acquire')).toEqual({ epoch: 2 });
 });
 
-it('frees the directory when holder.json cannot be written', async () => {
+it('holds the directory also where holder.json cannot be written, and says so', async () => {
   fs.mkdirSync(join(directory, 'holder.json'));
-  expect(() => acquireLock(directory)).toThrow(expect.objectContaining({ code: 'WRITE_FAILED' }));
-  fs.rmdirSync(join(directory, 'holder.json'));
-  expect(await startChild().ask('acquire')).toEqual({ epoch: 2 });
+  const notices: string[] = [];
+  const lock = acquire({ notice: (message) => notices.push(message) });
+  expect(notices).toEqual([expect.stringMatching(/holder\.json.*EISDIR/)]);
+  expect(fs.readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  const child = startChild();
+  expect(await child.ask('acquire 0')).toMatchObject({
+    code: 'STATE_DIRECTORY_LOCKED',
+    message: expect.stringContaining('in use by another process'),
+  });
+  expect(isLocked(directory)).toEqual({ held: true, holder: null });
+  lock.release();
+  expect(await child.ask('acquire')).toEqual({ epoch: 2 });
+});
+
+it('says as a warning of the process what nobody asked to be told', async () => {
+  fs.mkdirSync(join(directory, 'holder.json'));
+  const warned = once(process, 'warning');
+  acquire();
+  expect((await warned)[0]).toMatchObject({ name: 'HoldfastWarning', message: expect.stringContaining('holder.json') });
 });

@@ -356,6 +356,38 @@ describe('a checkpoint', () => {
     expect(await restoredAmounts(2)).toEqual({ sequence, amounts });
   });
 
+  it.each([
+    ['renamed', { call: 'rename', path: '.tmp' }],
+    ['pruned', { call: 'unlink', path: '_checkpoint.1-1.json' }],
+  ] as const)('lets deltas be acknowledged while its files are %s', async (_what, rule) => {
+    const { service, engine, begin, fs } = start({ generations: 2 });
+    const names = Array.from({ length: 40 }, (_, index) => `s${index}`);
+    await begin();
+    let sequence = 0;
+    const save = async () => {
+      sequence += 1;
+      engine.post(delta(sequence, names));
+      await engine.acknowledgedThrough(sequence);
+      await unwrap(service.checkpoint({ sequence, strategies: null, reason: 'interval' }));
+    };
+    await save();
+    await save();
+    const acknowledged: number[] = [];
+    const before = () => {
+      acknowledged.push(engine.durable);
+      sequence += 1;
+      engine.post(delta(sequence, ['s0']));
+    };
+    fs.setRules([{ ...rule, times: all, before }]);
+    await save();
+    expect(acknowledged.length).toBeGreaterThanOrEqual(40);
+    expect(new Set(acknowledged).size).toBeGreaterThanOrEqual(40);
+    await engine.acknowledgedThrough(sequence);
+    fs.setRules([]);
+    const amounts = Object.fromEntries(names.map((name) => [name, name === 's0' ? String(sequence) : '3']));
+    expect(await restoredAmounts(2)).toEqual({ sequence, amounts });
+  });
+
   it('leaves everything as it was when the journal fails before its files are renamed', async () => {
     const { service, engine, begin, fs } = start();
     await begin();

@@ -93,7 +93,7 @@ export const crashPrograms: readonly CrashProgram[] = [
     name: 'commits that arrive while a batch is written',
     async run(rig) {
       rig.commit(both);
-      for (const call of ['write', 'fsync'] as const) {
+      for (const call of ['write', 'fsync', 'rename'] as const) {
         rig.postDuring(call, /alpha.*\.tmp$/, both);
         await rig.checkpoint();
         rig.postDuring(call, /beta.*\.tmp$/, ['alpha']);
