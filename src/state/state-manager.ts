@@ -1,36 +1,30 @@
-import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import { HoldfastError } from '../model/errors.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { Recovery } from '../model/recovery.ts';
 import type { Snapshot, StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
 import { acquireLock, type StateLock } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
-import type { CheckpointDone, CheckpointReason, Opened, PersistenceOptions } from '../persistence/protocol.ts';
+import type { Opened } from '../persistence/protocol.ts';
 import { prepareStateDirectory } from '../persistence/state-directory.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
-import { type Deadline, deadlineAfter } from './deadline.ts';
+import { Checkpointing } from './checkpointing.ts';
+import { finish } from './closing.ts';
+import { deadlineAfter } from './deadline.ts';
 import { DeltaChannel } from './delta-channel.ts';
 import { DurableWaiters } from './durable-waiters.ts';
-import { Emitter } from './emitter.ts';
 import { HostBooks } from './host-books.ts';
 import type { CheckpointCalls, HostState, HostStateEvents, StateToSave, StrategyState } from './host-state.ts';
 import { LagWatch } from './lag-watch.ts';
 import { onExit } from './last-words.ts';
 import { PersistenceSession } from './persistence-session.ts';
 import { type StartPersistence, startPersistenceThread } from './persistence-thread.ts';
+import { Posting } from './posting.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
-import {
-  checkpointMissing,
-  deadlinePassed,
-  type Standing,
-  sequenceUnknown,
-  stalled,
-  stateClosed,
-  whatTheWorkerDoes,
-} from './state-errors.ts';
-import { type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
+import { type Standing, sequenceUnknown, stateClosed, whatTheWorkerDoes } from './state-errors.ts';
+import { persistenceOptions, type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
+import { StateReports } from './state-reports.ts';
 import { replaceWhole } from './whole-state.ts';
 
 /*
@@ -52,21 +46,16 @@ export class StateManager implements HostState, CheckpointCalls {
   readonly #lock: StateLock;
   readonly #books: HostBooks;
   readonly #channel: DeltaChannel;
+  readonly #posting: Posting;
   readonly #session: PersistenceSession;
   readonly #words: SharedWords;
   readonly #waiters: DurableWaiters;
-  readonly #emitter: Emitter<HostStateEvents>;
+  readonly #reports: StateReports;
   readonly #watch: LagWatch;
   readonly #schedule: CheckpointSchedule;
+  readonly #checkpoints: Checkpointing;
   readonly #ticks: NodeJS.Timeout;
   readonly #stopSpeaking: () => void;
-  /** The sequence that the newest checkpoint file of a strategy holds at least, of those written since open. */
-  readonly #checkpointed = new Map<string, number>();
-  #postScheduled = false;
-  #checkpointRequested = false;
-  #lastBatch = '';
-  #bytesWritten: number | null = null;
-  #bytesAskedAtMs = 0;
   #recovery: Recovery = nothingRecovered;
   #failure: Error | null = null;
   #closing: Promise<void> | null = null;
@@ -105,9 +94,7 @@ export class StateManager implements HostState, CheckpointCalls {
     this.currency = settings.currency;
     this.#words = new SharedWords();
     this.#waiters = new DurableWaiters();
-    this.#emitter = new Emitter((event, error) => {
-      settings.logger.error({ event, error: String(error) }, `a listener of "${event}" threw: ${String(error)}`);
-    });
+    this.#reports = new StateReports(settings.logger, () => this.#standing);
     this.#watch = new LagWatch(settings);
     this.#schedule = new CheckpointSchedule(
       {
@@ -129,10 +116,11 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#channel = new DeltaChannel(this.#words, settings, {
       acknowledged: (sequence) => this.#acknowledged(sequence),
       writeFailed: (through, error) => this.#writeFailed(through, error),
-      checkpointed: (done) => this.#wrote(done),
-      checkpointFailed: (error) => this.#checkpointFailed(error),
-      notice: (level, message) => this.#notice(level, message),
+      checkpointed: (done) => this.#checkpoints.wrote(done),
+      checkpointFailed: (error) => this.#reports.checkpointFailed(error),
+      notice: (level, message) => this.#reports.notice(level, message),
     });
+    this.#posting = new Posting(this.#books, this.#channel, () => this.#checkpoints.writeWhereDue());
     this.#session = new PersistenceSession({
       persistence: persistenceOptions(settings, lock.epoch),
       words: this.#words,
@@ -142,11 +130,21 @@ export class StateManager implements HostState, CheckpointCalls {
       restartsMax: settings.restartsMax,
       restartBackoffMs: settings.restartBackoffMs,
       hooks: {
-        restarted: (incarnation, cause) => this.#restarted(incarnation, cause),
-        attached: () => this.#post(),
+        restarted: (incarnation, cause) => this.#reports.workerRestarted(incarnation, cause),
+        attached: () => this.#posting.post(),
         failed: (error) => this.#failed(error),
-        notice: (level, message) => this.#notice(level, message),
+        notice: (level, message) => this.#reports.notice(level, message),
       },
+    });
+    this.#checkpoints = new Checkpointing({
+      directory: settings.directory,
+      clock: settings.clock,
+      schedule: this.#schedule,
+      books: this.#books,
+      session: this.#session,
+      reports: this.#reports,
+      postAll: () => this.#posting.postAll(),
+      isServing: () => this.#closing === null && this.#failure === null,
     });
     this.#ticks = setInterval(() => this.#tick(), Math.min(250, Math.max(10, settings.lagMsMax / 4))).unref();
     this.#stopSpeaking = onExit(() => this.#lastWords());
@@ -186,10 +184,7 @@ export class StateManager implements HostState, CheckpointCalls {
     if (this.#closing !== null) throw stateClosed();
     const before = this.#books.sequence;
     const sequence = this.#books.commit();
-    if (sequence !== before && !this.#postScheduled) {
-      this.#postScheduled = true;
-      setImmediate(() => this.#post());
-    }
+    if (sequence !== before) this.#posting.schedule();
     return sequence;
   }
 
@@ -211,7 +206,7 @@ export class StateManager implements HostState, CheckpointCalls {
     reason: 'on_demand' | 'shutdown' = 'on_demand',
   ): Promise<{ readonly sequence: number; readonly files: readonly string[] }> {
     this.commit();
-    const done = await this.#checkpoint(reason, null);
+    const done = await this.#checkpoints.write(reason, null);
     return { sequence: done.sequence, files: done.strategies.map(({ file }) => file) };
   }
 
@@ -220,7 +215,7 @@ export class StateManager implements HostState, CheckpointCalls {
    * messages on `port`, which is moved there. Resolves with the sequence once it has begun; this thread does nothing else.
    */
   async sendSnapshot(sequence: number, port: MessagePort): Promise<{ readonly sequence: number }> {
-    this.#postAll();
+    this.#posting.postAll();
     return await this.#session.ask('sendSnapshot', sequence, port);
   }
 
@@ -237,11 +232,11 @@ export class StateManager implements HostState, CheckpointCalls {
   }
 
   on<K extends keyof HostStateEvents>(event: K, listener: (...args: HostStateEvents[K]) => void): void {
-    this.#emitter.on(event, listener);
+    this.#reports.events.on(event, listener);
   }
 
   off<K extends keyof HostStateEvents>(event: K, listener: (...args: HostStateEvents[K]) => void): void {
-    this.#emitter.off(event, listener);
+    this.#reports.events.off(event, listener);
   }
 
   /**
@@ -258,17 +253,15 @@ export class StateManager implements HostState, CheckpointCalls {
       throw error;
     }
     this.commit();
-    await this.#checkpoint('on_demand', [strategy]);
-    return await this.#readCheckpoint(strategy);
+    await this.#checkpoints.write('on_demand', [strategy]);
+    return await this.#checkpoints.read(strategy);
   }
 
   /** As in CheckpointCalls: the strategy's newest checkpoint file, written first where it does not hold everything committed. */
   async loadCheckpoint(strategy: string): Promise<StateCheckpoint | null> {
     const book = this.#books.book(strategy);
     if (book === undefined || !book.hasHistory) return null;
-    const held = this.#checkpointed.get(strategy);
-    if (held === undefined || held < book.changedAt) await this.#checkpoint('on_demand', [strategy]);
-    return await this.#readCheckpoint(strategy);
+    return await this.#checkpoints.load(strategy, book.changedAt);
   }
 
   /**
@@ -312,58 +305,11 @@ export class StateManager implements HostState, CheckpointCalls {
     logRecovery(this.#settings.logger, opened.recovery, this.directory);
   }
 
-  #post(): void {
-    this.#postScheduled = false;
-    if (!this.#channel.hasRoom) return;
-    const post = this.#books.takePost();
-    if (post !== null) this.#channel.send(post);
-    this.#checkpointWhereDue();
-  }
-
-  /** Everything committed, with last prices, whatever the bounds say: one post for each checkpoint. */
-  #postAll(): number {
-    const post = this.#books.takePost(true);
-    if (post !== null) this.#channel.send(post);
-    return this.#books.sequence;
-  }
-
-  async #checkpoint(reason: CheckpointReason, strategies: readonly string[] | null): Promise<CheckpointDone> {
-    const sequence = this.#postAll();
-    if (strategies === null) this.#schedule.began(sequence, this.#settings.clock.monotonicMs());
-    try {
-      const done = await this.#session.ask('checkpoint', { sequence, strategies, reason });
-      this.#wrote(done);
-      return done;
-    } catch (error) {
-      this.#checkpointFailed(error as Error);
-      throw error;
-    }
-  }
-
-  async #readCheckpoint(strategy: string): Promise<StateCheckpoint> {
-    const text = await this.#session.ask('readCheckpoint', strategy);
-    if (text !== null) return JSON.parse(text) as StateCheckpoint;
-    throw checkpointMissing(strategy, this.directory);
-  }
-
-  #checkpointWhereDue(): void {
-    if (this.#checkpointRequested || this.#closing !== null || this.#failure !== null) return;
-    const nowMs = this.#settings.clock.monotonicMs();
-    const reason = this.#schedule.due(this.sequence, this.#books.hasNewMarks, this.#bytesWritten, nowMs);
-    if (reason === null) return;
-    this.#checkpointRequested = true;
-    // Both ways it has been told by then; where it failed the next one is due in its time.
-    const ended = (): void => {
-      this.#checkpointRequested = false;
-    };
-    this.#checkpoint(reason, null).then(ended, ended);
-  }
-
   #acknowledged(sequence: number): void {
     this.#waiters.resolve(sequence);
     this.#look();
-    this.#emitter.emit('durable', sequence);
-    if (this.#books.dirtySinceMs !== null && !this.#postScheduled) this.#post();
+    this.#reports.events.emit('durable', sequence);
+    this.#posting.resume();
   }
 
   #writeFailed(through: number, error: Error): void {
@@ -372,42 +318,10 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#look();
   }
 
-  #wrote(done: CheckpointDone): void {
-    const { sequence, durationMs, bytes } = done;
-    // Requests that the worker answered with one batch have the same answer, which is told once.
-    const batch = `${sequence} ${bytes} ${durationMs}`;
-    if (batch === this.#lastBatch) return;
-    this.#lastBatch = batch;
-    for (const each of done.strategies) this.#checkpointed.set(each.strategy, each.sequence);
-    this.#emitter.emit('checkpointed', { sequence, strategies: done.strategies.length, durationMs });
-  }
-
-  #checkpointFailed(error: Error): void {
-    this.#settings.logger.warn({ code: codeOf(error) }, `a checkpoint was not written: ${error.message}`);
-    this.#emitter.emit('checkpointFailed', error);
-  }
-
-  #restarted(incarnation: number, cause: Error): void {
-    this.#settings.logger.error(
-      { incarnation, code: codeOf(cause) },
-      `the persistence worker ended and is replaced: ${cause.message}`,
-    );
-    this.#emitter.emit('workerRestarted', { incarnation, cause });
-  }
-
   #failed(error: Error): void {
     this.#failure = error;
-    this.#settings.logger.error(
-      { code: codeOf(error), durable_sequence: this.durableSequence, sequence: this.sequence },
-      `persistence has failed for good, no new orders: ${error.message}`,
-    );
     this.#waiters.rejectAll(error);
-    this.#emitter.emit('failed', error);
-  }
-
-  #notice(level: 'info' | 'warn' | 'error', message: string): void {
-    this.#settings.logger[level]({ source: 'persistence' }, message);
-    this.#emitter.emit('notice', { level, message });
+    this.#reports.failed(error);
   }
 
   get #standing(): Standing {
@@ -417,43 +331,13 @@ export class StateManager implements HostState, CheckpointCalls {
 
   #tick(): void {
     this.#look();
-    this.#askBytesWritten();
-    this.#checkpointWhereDue();
+    this.#checkpoints.askBytesWritten();
+    this.#checkpoints.writeWhereDue();
   }
 
   #look(): void {
-    const changes = this.#watch.look(this.durableLagMs, this.durableSequence, this.#settings.clock.monotonicMs());
-    for (const { kind, lagMs, error } of changes) {
-      if (kind === 'recovered') {
-        this.#settings.logger.info({ lagged_ms: lagMs }, 'the state is durable again');
-        this.#emitter.emit('recovered', { laggedMs: lagMs });
-        continue;
-      }
-      const cause = kind === 'stalled' ? stalled(lagMs, error, this.#standing) : error;
-      const fields = { lag_ms: lagMs, sequence: this.sequence, durable_sequence: this.durableSequence };
-      this.#settings.logger.warn(
-        fields,
-        `the state is not durable yet: ${cause?.message ?? whatTheWorkerDoes(this.#standing)}`,
-      );
-      this.#emitter.emit('lagging', { lagMs, error: cause });
-    }
-  }
-
-  /** Significant change is counted in bytes only where somebody asks for it, about once a second, and never twice at once. */
-  #askBytesWritten(): void {
-    if (!this.#schedule.weighsBytes || this.#closing !== null || this.#failure !== null) return;
     const nowMs = this.#settings.clock.monotonicMs();
-    if (nowMs - this.#bytesAskedAtMs < 1_000 || this.sequence === this.#schedule.sequence) return;
-    this.#bytesAskedAtMs = Number.POSITIVE_INFINITY;
-    this.#session
-      .ask('status')
-      .then((status) => {
-        this.#bytesWritten = status.bytesWritten;
-      })
-      .catch((error: Error) => this.#notice('warn', `the persistence worker gave no status: ${error.message}`))
-      .finally(() => {
-        this.#bytesAskedAtMs = this.#settings.clock.monotonicMs();
-      });
+    for (const change of this.#watch.look(this.durableLagMs, this.durableSequence, nowMs)) this.#reports.lag(change);
   }
 
   async #close(checkpoint: boolean, deadlineMs: number): Promise<void> {
@@ -461,7 +345,16 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#books.rollback();
     const deadline = deadlineAfter(deadlineMs);
     try {
-      const failure = await this.#finish(checkpoint, deadline);
+      const failure = await finish({
+        session: this.#session,
+        sequence: this.#posting.postAll(),
+        checkpoint,
+        deadline,
+        standing: () => this.#standing,
+        failure: () => this.#failure,
+        wrote: (done) => this.#checkpoints.wrote(done),
+        onRetry: ({ message }) => this.#reports.notice('warn', `the state could not be closed yet: ${message}`),
+      });
       // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
       this.#waiters.resolve(this.durableSequence);
       await this.#abandon();
@@ -471,36 +364,6 @@ export class StateManager implements HostState, CheckpointCalls {
       deadline.cancel();
       this.#waiters.rejectAll(stateClosed());
     }
-  }
-
-  /**
-   * Has the worker make everything durable. A failed write is tried again until the deadline; null, or why it could not be done.
-   * @throws StateError SHUTDOWN_DEADLINE where the worker does not even answer
-   */
-  async #finish(checkpoint: boolean, deadline: Deadline): Promise<Error | null> {
-    const sequence = this.#postAll();
-    let told = false;
-    for (;;) {
-      const failure = this.#failure ?? (await this.#finishOnce(sequence, checkpoint, deadline));
-      if (failure === null || this.#failure !== null) return failure;
-      if (!told) this.#notice('warn', `the state could not be closed yet: ${failure.message}`);
-      told = true;
-      await Promise.race([pause(closeRetryMs), deadline.passed]);
-      if (deadline.hasPassed) return failure;
-    }
-  }
-
-  async #finishOnce(sequence: number, checkpoint: boolean, deadline: Deadline): Promise<Error | null> {
-    const asked = this.#session.ask('close', { sequence, checkpoint }).then(
-      (done) => {
-        if (done !== null) this.#wrote(done);
-        return null;
-      },
-      (error: Error) => error,
-    );
-    const first = await Promise.race([asked, deadline.passed]);
-    if (first === 'passed') throw deadlinePassed(deadline.ms, this.#standing);
-    return first;
   }
 
   /** Ends the worker, wherever it is, and everything that would keep this object alive. */
@@ -514,35 +377,12 @@ export class StateManager implements HostState, CheckpointCalls {
   #lastWords(): void {
     const { lastWordsMs, clock } = this.#settings;
     if (lastWordsMs === 0 || this.#failure !== null) return;
-    const post = this.#books.takePost();
-    if (post !== null) this.#channel.send(post);
-    const sequence = this.#channel.sentSequence;
+    const sequence = this.#posting.postLast();
     if (this.#words.waitDurable(sequence, lastWordsMs, () => clock.monotonicMs())) return;
     process.stderr.write(
       `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#standing)}\n`,
     );
   }
-}
-
-/** Between two attempts to close on a disk that fails. */
-const closeRetryMs = 100;
-
-function persistenceOptions(settings: StateSettings, epoch: number): PersistenceOptions {
-  const { directory, host, currency, generations, staleAfterMs, fileSystem } = settings;
-  return {
-    directory,
-    epoch,
-    host,
-    currency,
-    generations,
-    segmentBytesMax: 16 * 2 ** 20,
-    journalBytesMax: 256 * 2 ** 20,
-    staleAfterMs,
-    heartbeatMs: 60_000,
-    statusMs: 1_000,
-    fileSystem,
-    atLeast: 0,
-  };
 }
 
 const nothingRecovered: Recovery = {
@@ -555,7 +395,3 @@ const nothingRecovered: Recovery = {
   lost: [],
   quarantined: [],
 };
-
-function codeOf(error: Error): string | null {
-  return error instanceof HoldfastError ? error.code : null;
-}

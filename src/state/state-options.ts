@@ -3,6 +3,7 @@ import { ConfigError } from '../model/errors.ts';
 import { type Decimal, decimal } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
 import { type Clock, systemClock } from '../model/time.ts';
+import type { PersistenceOptions } from '../persistence/protocol.ts';
 import { defaultStateDirectory } from '../persistence/state-directory.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 
@@ -110,6 +111,25 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
     fileSystem: options.fileSystem ?? null,
     logger: options.logger ?? stderrLogger(),
     clock: options.clock ?? systemClock,
+  };
+}
+
+/** What the persistence worker needs of them. */
+export function persistenceOptions(settings: StateSettings, epoch: number): PersistenceOptions {
+  const { directory, host, currency, generations, staleAfterMs, fileSystem } = settings;
+  return {
+    directory,
+    epoch,
+    host,
+    currency,
+    generations,
+    segmentBytesMax: 16 * 2 ** 20,
+    journalBytesMax: 256 * 2 ** 20,
+    staleAfterMs,
+    heartbeatMs: 60_000,
+    statusMs: 1_000,
+    fileSystem,
+    atLeast: 0,
   };
 }
 
