@@ -48,6 +48,8 @@ export interface BrokerCapabilities {
    * so an unknown order can only be settled by an operator.
    */
   readonly clientOrderIds: 'enforced' | 'window' | 'none';
+  /** For `window`: how long an id is remembered. Until then not finding an order proves that it never came; absent: it never does. */
+  readonly clientOrderIdWindowMs?: number;
   /** How long after a submit an order may still turn up in reads. */
   readonly settleMs: number;
   readonly replace: boolean;

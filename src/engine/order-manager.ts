@@ -1,15 +1,17 @@
-import { HoldfastError } from '../model/errors.ts';
 import type { Fill } from '../model/fill.ts';
-import { Decimal, type DecimalString, decimal, decimalString } from '../model/money.ts';
-import { isFinal, type OrderSnapshot, type OrderStatus } from '../model/order.ts';
+import { decimal, decimalString } from '../model/money.ts';
+import { isFinal, type OrderSnapshot } from '../model/order.ts';
 import type { FillReport, OrderReport } from '../model/report.ts';
 import type { Timestamp } from '../model/time.ts';
 import type { StrategyState } from '../state/host-state.ts';
 import type { Books } from './books.ts';
 import type { ClientOrderIds } from './client-order-id.ts';
 import { EndedOrders } from './ended-orders.ts';
+import { OpenOrders } from './open-orders.ts';
 import { draftOrder, draftReplacement } from './order-draft.ts';
+import { adopted, averagePrice, fillOf, type OrderFacts, overruled, tellsOutcome } from './order-facts.ts';
 import { evidenceOf, isFinalEvidence, nextStatus, type OrderEvidence } from './order-transitions.ts';
+import { isAhead, ReportsAhead } from './reports-ahead.ts';
 import type { NewOrder, OrderChange } from './strategy.ts';
 
 /** Books an execution: position, cash, fees. */
@@ -45,11 +47,8 @@ export class OrderManager {
   readonly #sid: (asset: string) => number;
   readonly #now: () => Timestamp;
   readonly #listener: OrderListener;
-  readonly #open = new Map<string, StrategyState>();
-  readonly #byBrokerId = new Map<string, string>();
-  readonly #unknown = new Set<string>();
-  /** Reports that tell more than the executions booked so far. */
-  readonly #ahead = new Map<string, OrderReport>();
+  readonly #open: OpenOrders;
+  readonly #ahead = new ReportsAhead();
   readonly #ended: EndedOrders;
 
   constructor(options: {
@@ -67,22 +66,18 @@ export class OrderManager {
     this.#sid = options.sid;
     this.#now = options.now;
     this.#listener = options.listener;
-    this.#ended = new EndedOrders((brokerOrderId) => this.#byBrokerId.delete(brokerOrderId));
-    this.reindex();
+    this.#open = new OpenOrders(options.books);
+    this.#ended = new EndedOrders((brokerOrderId) => this.#open.forget(brokerOrderId));
   }
 
   /** Reads the open orders of every book anew: after a restore, and after a rollback of evidence. */
   reindex(): void {
-    this.#open.clear();
-    this.#unknown.clear();
-    for (const book of this.#books.all()) for (const order of book.orders()) this.track(book, order);
+    this.#open.reindex();
   }
 
   /** Makes an order known that a handler staged, once the handler has succeeded. */
   track(book: StrategyState, order: OrderSnapshot): void {
-    this.#open.set(order.order_id, book);
-    if (order.status === 'unknown') this.#unknown.add(order.order_id);
-    if (order.broker_order_id !== null) this.#byBrokerId.set(order.broker_order_id, order.order_id);
+    this.#open.track(book, order);
   }
 
   /**
@@ -108,22 +103,20 @@ export class OrderManager {
   }
 
   find(orderId: string): { readonly book: StrategyState; readonly order: OrderSnapshot } | undefined {
-    const book = this.#open.get(orderId);
-    const order = book?.order(orderId);
-    return book === undefined || order === undefined ? undefined : { book, order };
+    return this.#open.find(orderId);
   }
 
   /** Open orders, oldest first within each book. */
   open(): OrderSnapshot[] {
-    return [...this.#open.keys()].flatMap((id) => this.find(id)?.order ?? []);
+    return this.#open.all();
   }
 
   isUnknown(orderId: string): boolean {
-    return this.#unknown.has(orderId);
+    return this.#open.isUnknown(orderId);
   }
 
   unknown(): readonly string[] {
-    return [...this.#unknown];
+    return this.#open.unknown();
   }
 
   /** True while the broker has told of executions that are not booked. */
@@ -133,9 +126,7 @@ export class OrderManager {
 
   /** The order that a report or an execution is about; undefined where none is open. */
   orderIdOf(orderId: string | null, brokerOrderId: string): string | undefined {
-    if (orderId !== null && this.#open.has(orderId)) return orderId;
-    const known = this.#byBrokerId.get(brokerOrderId);
-    return known !== undefined && this.#open.has(known) ? known : undefined;
+    return this.#open.idOf(orderId, brokerOrderId);
   }
 
   /** Evidence that is not a report of the order itself. Nothing happens where the order is not open. */
@@ -160,12 +151,12 @@ export class OrderManager {
     const evidence = evidenceOf(report.status);
     if (found === undefined || evidence === null) return;
     const { book, order } = found;
-    const facts: Facts = {};
+    const facts: OrderFacts = {};
     if (order.broker_order_id === null) facts.broker_order_id = report.broker_order_id;
     // Venues differ in whether a replacement's amount counts what was filled before: theirs is the truth.
     if (order.replaces != null && !decimal(order.amount).eq(report.amount)) facts.amount = report.amount;
-    if (this.#isAhead(order, report)) {
-      this.#keepAhead(orderId, report);
+    if (isAhead(order, report)) {
+      this.#ahead.keep(orderId, report);
       this.#apply(book, order, isFinalEvidence(evidence) ? 'accepted' : evidence, facts, report.reason);
       return;
     }
@@ -176,7 +167,7 @@ export class OrderManager {
   fill(report: FillReport): boolean {
     const orderId = this.orderIdOf(report.order_id, report.broker_order_id);
     const found = orderId === undefined ? undefined : this.find(orderId);
-    const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
+    const ended = this.#ended.get(report.order_id ?? this.#open.namedByBroker(report.broker_order_id) ?? '');
     const book = found?.book ?? (ended && this.#books.get(ended.strategy)) ?? this.#books.ownerOf(report.order_id);
     if (this.#books.haveExecution(report.execution_id)) return false;
 
@@ -190,27 +181,7 @@ export class OrderManager {
 
   /** The broker's word on an order's whole state, filled amount included, as a reconciliation's plan gives it. */
   overrule(book: StrategyState, before: OrderSnapshot, report: OrderReport | null, reason: string): void {
-    const after: OrderSnapshot =
-      report === null
-        ? {
-            ...before,
-            status: nextStatus(before.status, missing(before.status), false),
-            reason,
-            updated_at: this.#now(),
-          }
-        : {
-            ...before,
-            amount: report.amount,
-            limit_price: report.limit_price,
-            stop_price: report.stop_price,
-            time_in_force: report.time_in_force,
-            broker_order_id: report.broker_order_id,
-            status: report.status,
-            filled_amount: report.filled_amount,
-            average_fill_price: report.average_fill_price,
-            reason,
-            updated_at: this.#now(),
-          };
+    const after = overruled(before, report, reason, this.#now());
     this.#ahead.delete(before.order_id);
     this.#put(book, before, after, report !== null);
   }
@@ -219,24 +190,7 @@ export class OrderManager {
   adopt(report: OrderReport, into?: StrategyState): void {
     if (this.orderIdOf(report.order_id, report.broker_order_id) !== undefined || isFinal(report.status)) return;
     const book = into ?? this.#books.ownerOf(report.order_id);
-    const order: OrderSnapshot = {
-      order_id: report.order_id ?? report.broker_order_id,
-      asset: report.asset,
-      sid: this.#sid(report.asset),
-      amount: report.amount,
-      order_type: report.order_type,
-      limit_price: report.limit_price,
-      stop_price: report.stop_price,
-      time_in_force: report.time_in_force,
-      broker_order_id: report.broker_order_id,
-      status: report.status === 'pending' || report.status === 'unknown' ? 'open' : report.status,
-      filled_amount: report.filled_amount,
-      average_fill_price: report.average_fill_price,
-      created_at: report.created_at,
-      updated_at: this.#now(),
-      replaces: null,
-      reason: 'found at the broker',
-    };
+    const order = adopted(report, this.#sid(report.asset), this.#now());
     book.setOrder(order);
     this.track(book, order);
     this.#addOutcome(book, order);
@@ -245,7 +199,7 @@ export class OrderManager {
 
   #reportOfStranger(report: OrderReport, read: boolean): void {
     if (isFinal(report.status) || evidenceOf(report.status) === null) return;
-    const ended = this.#ended.get(report.order_id ?? this.#byBrokerId.get(report.broker_order_id) ?? '');
+    const ended = this.#ended.get(report.order_id ?? this.#open.namedByBroker(report.broker_order_id) ?? '');
     // A late report about an order that is final is no news, except where it was given up on the broker's word.
     if (ended?.received === true) return;
     if (!read) {
@@ -276,7 +230,7 @@ export class OrderManager {
     const total = decimal(order.amount);
     // An order that was adopted half-filled may have counted this execution already.
     const filled = after.abs().gt(total.abs()) ? total : after;
-    const facts: Facts = {
+    const facts: OrderFacts = {
       filled_amount: decimalString(filled),
       average_fill_price: averagePrice(order, fill, before, after),
     };
@@ -297,7 +251,7 @@ export class OrderManager {
     book: StrategyState,
     order: OrderSnapshot,
     evidence: OrderEvidence,
-    facts: Facts,
+    facts: OrderFacts,
     reason: string | null,
     received = true,
   ): void {
@@ -320,11 +274,9 @@ export class OrderManager {
 
   #put(book: StrategyState, before: OrderSnapshot, after: OrderSnapshot, received = true): void {
     book.setOrder(after);
-    if (after.broker_order_id !== null) this.#byBrokerId.set(after.broker_order_id, after.order_id);
-    if (after.status === 'unknown') this.#unknown.add(after.order_id);
-    else this.#unknown.delete(after.order_id);
-    if (isFinal(after.status)) {
-      this.#open.delete(after.order_id);
+    if (!isFinal(after.status)) this.#open.track(book, after);
+    else {
+      this.#open.end(after);
       this.#ahead.delete(after.order_id);
       this.#ended.add({
         orderId: after.order_id,
@@ -347,66 +299,4 @@ export class OrderManager {
       at: this.#now(),
     });
   }
-
-  #isAhead(order: OrderSnapshot, report: OrderReport): boolean {
-    return decimal(report.filled_amount).abs().gt(decimal(order.filled_amount).abs());
-  }
-
-  #keepAhead(orderId: string, report: OrderReport): void {
-    const known = this.#ahead.get(orderId);
-    // Of two reports the final one tells more, and of two that are not final the one that is filled further.
-    if (known !== undefined && !isFinal(report.status)) {
-      if (isFinal(known.status) || decimal(known.filled_amount).abs().gt(decimal(report.filled_amount).abs())) return;
-    }
-    this.#ahead.set(orderId, report);
-  }
-}
-
-interface Facts {
-  broker_order_id?: string;
-  amount?: DecimalString;
-  filled_amount?: DecimalString;
-  average_fill_price?: DecimalString;
-}
-
-/** Digits after the point of an average price: for reading, since the executions are the exact figures. */
-const averagePlaces = 18;
-
-function averagePrice(order: OrderSnapshot, fill: Fill, before: Decimal, after: Decimal): DecimalString {
-  const known = order.average_fill_price;
-  if (known == null || before.isZero() || after.isZero()) return fill.price;
-  const value = before.times(known).plus(decimal(fill.amount).times(fill.price));
-  return decimalString(value.div(after).toDecimalPlaces(averagePlaces, Decimal.ROUND_HALF_EVEN));
-}
-
-/** The first evidence after an intent, the lack of it, and the end are kept as events; what lies between is an entry. */
-function tellsOutcome(before: OrderStatus, after: OrderStatus): boolean {
-  if (before === after) return false;
-  return isFinal(after) || after === 'unknown' || before === 'pending' || before === 'unknown';
-}
-
-/** What it means that the broker has no such order: one that it had shown is gone, any other never came. */
-function missing(status: OrderStatus): OrderEvidence {
-  return status === 'pending' || status === 'unknown' ? 'never_received' : 'canceled';
-}
-
-function fillOf(report: FillReport, orderId: string): Fill {
-  return {
-    execution_id: report.execution_id,
-    order_id: orderId,
-    broker_order_id: report.broker_order_id,
-    asset: report.asset,
-    amount: report.amount,
-    price: report.price,
-    fee: report.fee,
-    at: report.at,
-    ...(report.currency === null ? {} : { currency: report.currency }),
-    ...(report.fee_currency === null ? {} : { fee_currency: report.fee_currency }),
-  };
-}
-
-/** What a broker's refusal says, for `reason`. */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof HoldfastError ? `${error.code}: ${error.message}` : String(error);
-  return text.slice(0, 500);
 }

@@ -1,6 +1,7 @@
 import type { After } from '../actor/timers.ts';
 import type { BrokerAdapter } from '../brokers/adapter.ts';
 import type { OrderReport } from '../model/report.ts';
+import { type Clock, micros, type Timestamp } from '../model/time.ts';
 import { Backoff, pause } from './backoff.ts';
 
 /**
@@ -20,6 +21,9 @@ export interface LookUp {
   readonly orderId: string;
   /** The broker has said that it knows the id (a duplicate was refused), so that it cannot be a stranger to it. */
   readonly arrived: boolean;
+  /** When its intent was made; null where that is not known. */
+  readonly createdAt: Timestamp | null;
+  readonly clock: Clock;
   readonly stillUnknown: () => boolean;
   readonly after: After;
   readonly signal: AbortSignal;
@@ -59,7 +63,7 @@ export async function lookUp(request: LookUp): Promise<Verdict> {
     if (negative >= negativeReadsMin) {
       if (request.arrived)
         return { kind: 'unsettled', why: 'the broker refused its id as a duplicate but does not show it' };
-      if (clientOrderIds === 'enforced') return { kind: 'not_received' };
+      if (clientOrderIds === 'enforced' || isRemembered(request)) return { kind: 'not_received' };
       return { kind: 'unsettled', why: `${broker.name} forgets order ids, so not finding one proves nothing` };
     }
     // The first look may find it at once; only what is said after the settling time counts as a no.
@@ -67,4 +71,12 @@ export async function lookUp(request: LookUp): Promise<Verdict> {
     settled = true;
   }
   return { kind: 'gone' };
+}
+
+/** Whether a venue that remembers ids for a while would still know this one. */
+function isRemembered({ broker, createdAt, clock }: LookUp): boolean {
+  const { clientOrderIdWindowMs } = broker.capabilities;
+  if (clientOrderIdWindowMs === undefined || createdAt === null) return false;
+  const ageMs = (clock.nowMicros() - micros(createdAt)) / 1000;
+  return ageMs >= 0 && ageMs < clientOrderIdWindowMs;
 }

@@ -291,20 +291,34 @@ describe('an order without an answer', () => {
     expect(broker.called('submitOrder')).toBe(1);
   });
 
-  it('stays unknown where the venue forgets ids, and blocks its asset but not another', async () => {
+  it('stays unknown where the venue forgets ids, and halts its strategy for the operator, but no other', async () => {
     const broker = new FakeBroker({ capabilities: { clientOrderIds: 'window' } });
     const puppet = new Puppet('alpha');
-    const { start, state, trade, pass, alerted } = rig({ broker, strategies: [puppet] });
+    const other = new Puppet('beta');
+    const { engine, start, state, trade, pass, alerted } = rig({ broker, strategies: [puppet, other] });
     await start();
     broker.next('submitOrder', { kind: 'fail', error: unreachable() });
-    puppet.next((context) => context.submit(buy) && undefined);
+    let orderId = '';
+    puppet.next((context) => {
+      orderId = context.submit(buy);
+    });
     await trade('AAPL', '100');
     await pass(60_000);
     expect(state.register('alpha').orders()).toMatchObject([{ status: 'unknown' }]);
     expect(alerted('ORDER_UNSETTLED')).toHaveLength(1);
+    expect(state.register('alpha').halt).toMatchObject({ source: 'engine' });
+    expect(engine.phase.kind).toBe('trading');
     puppet.next((context) => context.submit({ asset: 'MSFT', amount: '1' }) && undefined);
+    other.next((context) => context.submit({ asset: 'MSFT', amount: '1' }) && undefined);
     await trade('AAPL', '100');
     expect(broker.called('submitOrder')).toBe(2);
+    expect(state.register('beta').orders()).toMatchObject([{ asset: 'MSFT', status: 'open' }]);
+    // The operator has looked, and settles it.
+    await engine.settleAsNeverReceived(orderId, 'looked at the broker');
+    await engine.resume('looked at the broker', { strategy: 'alpha' });
+    puppet.next((context) => context.submit(buy) && undefined);
+    await trade('AAPL', '100');
+    expect(broker.called('submitOrder')).toBe(3);
   });
 
   it('halts where the venue does not know our ids, and an operator can settle it', async () => {
