@@ -12,17 +12,16 @@ import { Checkpointing } from './checkpointing.ts';
 import { finish } from './closing.ts';
 import { deadlineAfter } from './deadline.ts';
 import { DeltaChannel } from './delta-channel.ts';
-import { DurableWaiters } from './durable-waiters.ts';
+import { Durability } from './durability.ts';
 import { HostBooks } from './host-books.ts';
 import type { CheckpointCalls, HostState, HostStateEvents, StateToSave, StrategyState } from './host-state.ts';
-import { LagWatch } from './lag-watch.ts';
 import { onExit } from './last-words.ts';
 import { PersistenceSession } from './persistence-session.ts';
 import { type StartPersistence, startPersistenceThread } from './persistence-thread.ts';
 import { Posting } from './posting.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
-import { type Standing, sequenceUnknown, stateClosed, whatTheWorkerDoes } from './state-errors.ts';
+import { stateClosed, whatTheWorkerDoes } from './state-errors.ts';
 import { persistenceOptions, type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
 import { StateReports } from './state-reports.ts';
 import { replaceWhole } from './whole-state.ts';
@@ -49,15 +48,13 @@ export class StateManager implements HostState, CheckpointCalls {
   readonly #posting: Posting;
   readonly #session: PersistenceSession;
   readonly #words: SharedWords;
-  readonly #waiters: DurableWaiters;
+  readonly #durability: Durability;
   readonly #reports: StateReports;
-  readonly #watch: LagWatch;
   readonly #schedule: CheckpointSchedule;
   readonly #checkpoints: Checkpointing;
   readonly #ticks: NodeJS.Timeout;
   readonly #stopSpeaking: () => void;
   #recovery: Recovery = nothingRecovered;
-  #failure: Error | null = null;
   #closing: Promise<void> | null = null;
 
   /**
@@ -93,9 +90,7 @@ export class StateManager implements HostState, CheckpointCalls {
     this.epoch = lock.epoch;
     this.currency = settings.currency;
     this.#words = new SharedWords();
-    this.#waiters = new DurableWaiters();
-    this.#reports = new StateReports(settings.logger, () => this.#standing);
-    this.#watch = new LagWatch(settings);
+    this.#reports = new StateReports(settings.logger, () => this.#durability.standing);
     this.#schedule = new CheckpointSchedule(
       {
         intervalMs: settings.checkpointIntervalMs,
@@ -114,11 +109,20 @@ export class StateManager implements HostState, CheckpointCalls {
       }),
     });
     this.#channel = new DeltaChannel(this.#words, settings, {
-      acknowledged: (sequence) => this.#acknowledged(sequence),
-      writeFailed: (through, error) => this.#writeFailed(through, error),
+      acknowledged: (sequence) => {
+        this.#durability.acknowledged(sequence);
+        this.#posting.resume();
+      },
+      writeFailed: (through, error) => this.#durability.writeFailed(through, error),
       checkpointed: (done) => this.#checkpoints.wrote(done),
       checkpointFailed: (error) => this.#reports.checkpointFailed(error),
       notice: (level, message) => this.#reports.notice(level, message),
+    });
+    this.#durability = new Durability(settings, {
+      books: this.#books,
+      channel: this.#channel,
+      words: this.#words,
+      reports: this.#reports,
     });
     this.#posting = new Posting(this.#books, this.#channel, () => this.#checkpoints.writeWhereDue());
     this.#session = new PersistenceSession({
@@ -132,7 +136,7 @@ export class StateManager implements HostState, CheckpointCalls {
       hooks: {
         restarted: (incarnation, cause) => this.#reports.workerRestarted(incarnation, cause),
         attached: () => this.#posting.post(),
-        failed: (error) => this.#failed(error),
+        failed: (error) => this.#durability.failedForGood(error),
         notice: (level, message) => this.#reports.notice(level, message),
       },
     });
@@ -144,7 +148,7 @@ export class StateManager implements HostState, CheckpointCalls {
       session: this.#session,
       reports: this.#reports,
       postAll: () => this.#posting.postAll(),
-      isServing: () => this.#closing === null && this.#failure === null,
+      isServing: () => this.#closing === null && this.#durability.failure === null,
     });
     this.#ticks = setInterval(() => this.#tick(), Math.min(250, Math.max(10, settings.lagMsMax / 4))).unref();
     this.#stopSpeaking = onExit(() => this.#lastWords());
@@ -159,17 +163,15 @@ export class StateManager implements HostState, CheckpointCalls {
   }
 
   get durableSequence(): number {
-    return this.#channel.durableSequence;
+    return this.#durability.sequence;
   }
 
   get durableLagMs(): number {
-    const sinceMs = this.#channel.waitingSinceMs ?? this.#books.dirtySinceMs;
-    return sinceMs === null ? 0 : Math.max(0, this.#settings.clock.monotonicMs() - sinceMs);
+    return this.#durability.lagMs;
   }
 
   get acceptsIntents(): boolean {
-    if (this.#closing !== null || this.#failure !== null || this.#watch.isStalled) return false;
-    return this.#channel.unacknowledgedEvents + this.#books.waitingEvents < this.#settings.eventsMax;
+    return this.#closing === null && this.#durability.takesIntents;
   }
 
   register(strategy: string): StrategyState {
@@ -193,13 +195,7 @@ export class StateManager implements HostState, CheckpointCalls {
   }
 
   async durable(sequence: number = this.sequence): Promise<void> {
-    if (sequence > this.sequence || Number.isNaN(sequence)) {
-      throw sequenceUnknown(sequence, this.sequence);
-    }
-    if (sequence <= this.durableSequence) return;
-    const over = this.#failure ?? (this.#closing === null ? null : stateClosed());
-    if (over !== null) throw over;
-    await this.#waiters.add(sequence);
+    await this.#durability.wait(sequence, () => (this.#closing === null ? null : stateClosed()));
   }
 
   async checkpoint(
@@ -305,39 +301,10 @@ export class StateManager implements HostState, CheckpointCalls {
     logRecovery(this.#settings.logger, opened.recovery, this.directory);
   }
 
-  #acknowledged(sequence: number): void {
-    this.#waiters.resolve(sequence);
-    this.#look();
-    this.#reports.events.emit('durable', sequence);
-    this.#posting.resume();
-  }
-
-  #writeFailed(through: number, error: Error): void {
-    this.#watch.writeFailed(through, error);
-    this.#waiters.reject(through, error);
-    this.#look();
-  }
-
-  #failed(error: Error): void {
-    this.#failure = error;
-    this.#waiters.rejectAll(error);
-    this.#reports.failed(error);
-  }
-
-  get #standing(): Standing {
-    const { directory, sequence, durableSequence } = this;
-    return { directory, sequence, durableSequence, words: this.#words, failure: this.#watch.failure };
-  }
-
   #tick(): void {
-    this.#look();
+    this.#durability.look();
     this.#checkpoints.askBytesWritten();
     this.#checkpoints.writeWhereDue();
-  }
-
-  #look(): void {
-    const nowMs = this.#settings.clock.monotonicMs();
-    for (const change of this.#watch.look(this.durableLagMs, this.durableSequence, nowMs)) this.#reports.lag(change);
   }
 
   async #close(checkpoint: boolean, deadlineMs: number): Promise<void> {
@@ -350,19 +317,19 @@ export class StateManager implements HostState, CheckpointCalls {
         sequence: this.#posting.postAll(),
         checkpoint,
         deadline,
-        standing: () => this.#standing,
-        failure: () => this.#failure,
+        standing: () => this.#durability.standing,
+        failure: () => this.#durability.failure,
         wrote: (done) => this.#checkpoints.wrote(done),
         onRetry: ({ message }) => this.#reports.notice('warn', `the state could not be closed yet: ${message}`),
       });
       // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
-      this.#waiters.resolve(this.durableSequence);
+      this.#durability.settle();
       await this.#abandon();
       this.#lock.release();
       if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
     } finally {
       deadline.cancel();
-      this.#waiters.rejectAll(stateClosed());
+      this.#durability.end(stateClosed());
     }
   }
 
@@ -376,11 +343,11 @@ export class StateManager implements HostState, CheckpointCalls {
   /** In an exit handler: nothing asynchronous happens any more on this thread, and the worker still runs. */
   #lastWords(): void {
     const { lastWordsMs, clock } = this.#settings;
-    if (lastWordsMs === 0 || this.#failure !== null) return;
+    if (lastWordsMs === 0 || this.#durability.failure !== null) return;
     const sequence = this.#posting.postLast();
     if (this.#words.waitDurable(sequence, lastWordsMs, () => clock.monotonicMs())) return;
     process.stderr.write(
-      `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#standing)}\n`,
+      `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#durability.standing)}\n`,
     );
   }
 }
