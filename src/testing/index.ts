@@ -1,4 +1,4 @@
-/** For users' own tests: a file system that fails as told, a clock that tests move, and the paper exchange. */
+/** For users' own tests: a file system that fails as told, a disk that loses power, a clock that tests move, and the paper exchange. */
 export { PaperBroker } from '../brokers/paper/adapter.ts';
 export { PaperExchange } from '../brokers/paper/exchange.ts';
 export type { Misbehavior, MisbehaviorKind } from '../brokers/paper/faults.ts';
@@ -6,3 +6,12 @@ export type { PaperExchangeOptions } from '../brokers/paper/options.ts';
 export { type PaperServer, type PaperServerOptions, startPaperServer } from '../brokers/paper/server.ts';
 export { createFileSystem, faulty } from './faulty-file-system.ts';
 export { ManualClock } from './manual-clock.ts';
+export {
+  type CrashStates,
+  type DiskState,
+  type ModelCall,
+  ModelDisk,
+  type ModelDiskOptions,
+  PowerCut,
+  seededRandom,
+} from './model-disk.ts';

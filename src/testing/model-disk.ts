@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { errnoError } from '../persistence/errno.ts';
 import type { FileHandle, FileStat, FileSystem } from '../persistence/file-system.ts';
+import { type ModelCall, type ModelDiskOptions, PowerCut } from './model-disk-call.ts';
 import {
   type CrashStates,
   type CrashStatesOptions,
@@ -11,7 +12,9 @@ import {
 } from './model-disk-crash.ts';
 import { ModelFile } from './model-disk-file.ts';
 import { ModelNames, rootInode } from './model-disk-names.ts';
+import { diskOf } from './model-disk-tree.ts';
 
+export { type ModelCall, type ModelDiskOptions, PowerCut } from './model-disk-call.ts';
 export type { CrashStates, CrashStatesOptions, DiskEntry, DiskState } from './model-disk-crash.ts';
 export { seededRandom } from './model-disk-random.ts';
 
@@ -36,45 +39,15 @@ export { seededRandom } from './model-disk-random.ts';
  * D5  A kill of the process loses nothing (clone). The clock does not tick: mtimeMs counts changes.
  */
 
-export interface ModelDiskOptions {
-  /** Bytes that are kept whole or not at all. Default 512. */
-  readonly blockBytes?: number;
-  /** D2. */
-  readonly order?: 'any' | 'prefix';
-  /** A write takes at most so many bytes, as the operating system may. Default: all. */
-  readonly writeBytesMax?: number;
-}
-
-/** A call that changes or syncs something. */
-export interface ModelCall {
-  /** Counted from 1 since the disk was made or cloned. */
-  readonly number: number;
-  readonly call:
-    | 'create'
-    | 'write'
-    | 'truncate'
-    | 'fsync'
-    | 'fdatasync'
-    | 'link'
-    | 'rename'
-    | 'unlink'
-    | 'mkdir'
-    | 'fsyncDirectory';
-  readonly path: string;
-  /** The second name of link and rename. */
-  readonly to: string | null;
-}
-
-/** What every call throws once the power is cut: no errno, because the process that called is gone too. */
-export class PowerCut extends Error {
-  override readonly name: string = 'PowerCut';
-}
-
 interface OpenFile {
   readonly file: ModelFile;
   readonly writable: boolean;
 }
 
+/**
+ * A disk in memory behind the same calls as the operating system's files, which a worker or a store takes in their place. It keeps what
+ * is synced apart from what is not, so that {@link ModelDisk.crashStates} can tell every disk that a power cut at this moment may leave.
+ */
 export class ModelDisk implements FileSystem {
   /** Called before each call that changes or syncs something: the moment to look at {@link crashStates}. What it throws the call throws. */
   before: (call: ModelCall) => void = () => {};
@@ -97,21 +70,7 @@ export class ModelDisk implements FileSystem {
 
   /** The disk that a power cut left. */
   static from(state: DiskState, options: ModelDiskOptions = {}): ModelDisk {
-    const tree = new Map([[rootInode, new Map<string, number>()]]);
-    const directories = new Map([['/', rootInode]]);
-    const files = new Map<number, ModelFile>();
-    let last = rootInode;
-    for (const { path, inode, bytes } of state.entries()) {
-      // Sorted by path, so a directory comes before what is in it.
-      tree.get(directories.get(dirname(path)) ?? rootInode)?.set(basename(path), inode);
-      last = Math.max(last, inode);
-      if (bytes !== null) {
-        files.set(inode, new ModelFile(inode, bytes));
-        continue;
-      }
-      directories.set(path, inode);
-      tree.set(inode, new Map());
-    }
+    const { tree, files, last } = diskOf(state);
     const disk = new ModelDisk(options, new ModelNames(tree));
     for (const [inode, file] of files) disk.#files.set(inode, file);
     disk.#next = last + 1;
