@@ -41,6 +41,8 @@ export class CancelDesk {
   /** Waits before a cancel is asked again. */
   readonly #waits = new Set<Promise<void>>();
   #staged: string[] = [];
+  /** False until the start has found out what became of a former life's orders. */
+  #open = false;
 
   constructor(options: CancelDeskOptions) {
     this.#options = options;
@@ -66,6 +68,7 @@ export class CancelDesk {
 
   /** In a transaction: what a former life had asked for, or had wished, and is still to come. */
   resume(): void {
+    this.#open = true;
     for (const order of this.#orders.open()) if (order.status === 'pending_cancel') this.#staged.push(order.order_id);
     for (const orderId of this.#wishes.all()) this.cancel(orderId);
   }
@@ -87,7 +90,7 @@ export class CancelDesk {
   /** After a transaction in which the order became live or final. */
   followUp(orderId: string): void {
     if (this.#orders.find(orderId) === undefined) this.#attempts.delete(orderId);
-    if (this.#wishes.has(orderId)) this.#options.inTurn(() => this.cancel(orderId));
+    if (this.#open && this.#wishes.has(orderId)) this.#options.inTurn(() => this.cancel(orderId));
   }
 
   /** The broker's answer to a cancel, where it is not yes. */

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { Puppet, rig } from '../support/engine-rig.ts';
+import { FakeBroker } from '../support/fake-broker.ts';
+
+const buy = { asset: 'AAPL', amount: '10' };
+
+describe('strategies that come and go', () => {
+  it('can be added while trading, and start at once', async () => {
+    const { engine, start, state } = rig({ broker: new FakeBroker({ cash: { USD: '500' } }) });
+    await start();
+    const late = new Puppet('late', { initialCash: { USD: '200' } });
+    engine.add(late);
+    expect(late.heard).toEqual(['start new']);
+    expect(state.register('late').cash()).toBe('200');
+    expect(state.register('UNASSIGNED').cash()).toBe('300');
+  });
+
+  it('can be removed: the book and the open orders stay, and a successor goes on with them', async () => {
+    const puppet = new Puppet('alpha');
+    const { engine, broker, start, trade, idle, position } = rig({ strategies: [puppet] });
+    await start();
+    let orderId = '';
+    puppet.next((context) => {
+      orderId = context.submit(buy);
+      context.every(100, 'beat');
+    });
+    await trade('AAPL', '100');
+    engine.remove('alpha');
+    expect(puppet.heard.at(-1)).toBe('stop removed');
+    broker.fill(orderId);
+    await idle();
+    expect(position('alpha', 'AAPL')).toBe('10');
+    expect(puppet.heard.at(-1)).toBe('stop removed');
+    const successor = new Puppet('alpha');
+    engine.add(successor);
+    expect(successor.heard).toEqual(['start restored']);
+    expect(() => engine.remove('nobody')).toThrow(expect.objectContaining({ code: 'STRATEGY_UNKNOWN' }));
+  });
+
+  it('have names of their own, and cash that is an amount', async () => {
+    const { engine } = rig({ strategies: [new Puppet('alpha')] });
+    expect(() => engine.add(new Puppet('alpha'))).toThrow(expect.objectContaining({ code: 'STRATEGY_EXISTS' }));
+    expect(() => engine.add(new Puppet('UNASSIGNED'))).toThrow(expect.objectContaining({ code: 'STRATEGY_EXISTS' }));
+    expect(() => engine.add(new Puppet('../x'))).toThrow(expect.objectContaining({ code: 'STRATEGY_NAME_INVALID' }));
+    expect(() => engine.add(new Puppet('b', { initialCash: { USD: '1e3' } }))).toThrow(
+      expect.objectContaining({ code: 'INITIAL_CASH_INVALID' }),
+    );
+  });
+
+  it('hear their timers until these are cleared or they fail', async () => {
+    const puppet = new Puppet('alpha');
+    const { start, trade, pass, clock } = rig({ strategies: [puppet] });
+    await start();
+    puppet.next((context) => {
+      context.after(100, 'once');
+      context.every(300, 'beat');
+    });
+    await trade('AAPL', '100');
+    await pass(700);
+    expect(puppet.heard.slice(1)).toEqual(['timer once', 'timer beat', 'timer beat']);
+    puppet.next((context) => context.clearTimer('beat'));
+    await trade('AAPL', '100');
+    await pass(700);
+    expect(puppet.heard).toHaveLength(4);
+    puppet.next((context) => context.every(100, 'more'));
+    await trade('AAPL', '100');
+    expect(clock.pendingTimers).toBe(1);
+    puppet.next((context) => {
+      context.after(100, 'never');
+      throw new Error('oops');
+    });
+    await trade('AAPL', '100');
+    await pass(700);
+    expect(puppet.heard).toHaveLength(4);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
