@@ -1,10 +1,14 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { ConfigError } from '../model/errors.ts';
 import { onShutdownSignals } from '../state/shutdown-signals.ts';
-import { checkLoad } from './load/check.ts';
+import { checkLoad, type LoadCheck } from './load/check.ts';
+import { loadPage } from './load/page.ts';
+import { loadPlots } from './load/plots.ts';
 import { loadReport, printReport } from './load/report.ts';
 import { runLoad } from './load/run.ts';
 import { makeLogger } from './logger.ts';
 import { type CommonOptions, type ExitCode, paint, writeJson, writeLine } from './output.ts';
+import { busy, Progress } from './progress.ts';
 
 /** As the command line gives them: times in seconds and milliseconds as their names are told there. */
 export interface LoadOptions extends CommonOptions {
@@ -21,6 +25,8 @@ export interface LoadOptions extends CommonOptions {
   readonly seed: number;
   /** A file, or "-" for standard output, that gets a line "ack SEQUENCE" whenever the durable sequence has advanced. */
   readonly acks?: string;
+  /** A file that gets one self-contained page with the plots. */
+  readonly html?: string;
 }
 
 /**
@@ -33,7 +39,7 @@ export async function load(options: LoadOptions): Promise<ExitCode> {
 }
 
 async function run(options: LoadOptions): Promise<ExitCode> {
-  const { acks = null, json = false } = options;
+  const { acks = null, html = null, json = false } = options;
   if (acks === '-' && json) {
     throw new ConfigError(
       'LOAD_OPTIONS_INVALID',
@@ -41,6 +47,15 @@ async function run(options: LoadOptions): Promise<ExitCode> {
       { details: { path: 'acks' } },
     );
   }
+  if (acks === '-' && html !== null) {
+    throw new ConfigError(
+      'LOAD_OPTIONS_INVALID',
+      'load --acks - leaves out what a page would compare: give --acks a file, or leave --html out',
+      { details: { path: 'html' } },
+    );
+  }
+  if (html !== null) refuseUnwritable(html);
+  const progress = new Progress();
   const stopping = new AbortController();
   const over = Promise.withResolvers<void>();
   const release = onShutdownSignals(() => {
@@ -62,9 +77,12 @@ async function run(options: LoadOptions): Promise<ExitCode> {
       compares: acks !== '-',
       signal: stopping.signal,
       logger: makeLogger('warn', { command: 'load' }),
+      onProgress: (what) => progress.show(what),
     });
+    progress.clear();
     if (acks !== '-') {
       const report = loadReport(options, result);
+      if (html !== null) writeFileSync(html, loadPage(report, loadPlots(result)));
       if (json) writeJson(report);
       else printReport(report);
     }
@@ -74,17 +92,20 @@ async function run(options: LoadOptions): Promise<ExitCode> {
     if (stopping.signal.aborted) over.reject(error);
     throw error;
   } finally {
+    progress.clear();
     release();
   }
 }
 
 function check(options: LoadOptions): ExitCode {
   const shown: string[] = [];
-  const result = checkLoad(options.dir, ({ strategy, field, expected, restored }) => {
-    if (shown.length < mismatchesShown) {
-      shown.push(`${strategy} ${field}: expected ${JSON.stringify(expected)}, restored ${JSON.stringify(restored)}`);
-    }
-  });
+  const compare = (): LoadCheck =>
+    checkLoad(options.dir, ({ strategy, field, expected, restored }) => {
+      if (shown.length < mismatchesShown) {
+        shown.push(`${strategy} ${field}: expected ${JSON.stringify(expected)}, restored ${JSON.stringify(restored)}`);
+      }
+    });
+  const result = busy('restoring and comparing', compare);
   if (options.json === true) {
     writeJson(result);
   } else {
@@ -95,6 +116,22 @@ function check(options: LoadOptions): ExitCode {
   }
   for (const line of shown) process.stderr.write(`${line}\n`);
   return result.ok ? 0 : 1;
+}
+
+/** A run of minutes must not end with a page that cannot be kept. */
+function refuseUnwritable(path: string): void {
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (cause) {
+    throw new ConfigError(
+      'LOAD_OPTIONS_INVALID',
+      `load --html ${path}: cannot be written: ${(cause as Error).message}`,
+      {
+        cause,
+        details: { path: 'html' },
+      },
+    );
+  }
 }
 
 const mismatchesShown = 20;

@@ -96,6 +96,7 @@ command('load', 'the load test of checkpoint latency; with --check, whether a re
     '--acks <file>',
     'write a line "ack SEQUENCE" whenever the durable sequence has advanced; - is standard output',
   )
+  .option('--html <file>', 'write one self-contained page with percentile plots and time series')
   .addHelpText(
     'after',
     '\nN, M, K and the seed are recorded in the directory: it is continued with the same values only.\n' +

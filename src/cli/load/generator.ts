@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { PositionSnapshot } from '../../model/position.ts';
 import type { StrategyState } from '../../state/host-state.ts';
-import type { Durations } from './histogram.ts';
+import type { DelayMeter } from './delays.ts';
 import { LoopProbe } from './loop-probe.ts';
 import type { Measures } from './measures.ts';
 import { type LoadPlan, positionAt, replacedBy, strategyOf } from './plan.ts';
@@ -10,7 +10,8 @@ import { type LoadPlan, positionAt, replacedBy, strategyOf } from './plan.ts';
  * Makes commits when they are due, in a loop on setImmediate, because timers alone are half a millisecond late.
  *
  * L1  Open loop: commit j of a run is due j / R seconds after its start, whatever became of those before it; nothing due is left out,
- *     and lateness counts. With R = 0 a commit is due as soon as there is room for one more, one in a turn of the event loop.
+ *     and lateness counts. With R = 0 a commit is due as soon as there is room for one more; a turn of the event loop makes at most
+ *     one for each strategy, so that none replaces what another one of its post has set.
  * L2  The clock of the load runs only while slices with persistence run, so that slices without it are no gap in the load.
  * L3  Both kinds of slice do the same on this thread, except for the posts, the acknowledgements and the checkpoints.
  */
@@ -18,7 +19,7 @@ import { type LoadPlan, positionAt, replacedBy, strategyOf } from './plan.ts';
 /** Where commits go: the state with its persistence, or books without any. */
 export interface LoadSide {
   readonly books: readonly StrategyState[];
-  readonly delays: Durations;
+  readonly delays: DelayMeter;
   /** The number of the next commit, counted from 1. */
   next(): number;
   /** Called between staging and commit. */
@@ -31,7 +32,7 @@ export interface LoadSide {
   /** For R = 0: whether one more commit has room. */
   hasRoom(): boolean;
   /** Called in each turn, with the time on the slice's own clock. */
-  turn(nowMs: number, clockMs: number): void;
+  turn(clockMs: number): void;
 }
 
 export interface SliceOptions {
@@ -50,15 +51,20 @@ export interface SliceOptions {
 /** So many late commits share a turn of the event loop at most, so that acknowledgements and signals get theirs. */
 const burstMax = 256;
 const rssEveryMs = 100;
+const progressEveryMs = 1000;
 
 export class Generator {
   readonly #plan: LoadPlan;
   readonly #measures: Measures;
+  readonly #onProgress: (clockMs: number) => void;
   #rssAtMs = 0;
+  #progressAtMs = performance.now();
 
-  constructor(plan: LoadPlan, measures: Measures) {
+  /** @param onProgress called about once a second, in every kind of slice, with what the clock of the load shows */
+  constructor(plan: LoadPlan, measures: Measures, onProgress: (clockMs: number) => void = () => {}) {
     this.#plan = plan;
     this.#measures = measures;
+    this.#onProgress = onProgress;
   }
 
   /** One slice. Resolves with the commits made by then on its clock, and what the clock showed at the end. */
@@ -72,13 +78,14 @@ export class Generator {
     await spin((nowMs) => {
       clockMs = fromMs + nowMs - startMs;
       post.settle(nowMs);
+      side.delays.moveTo(clockMs);
       probe.look(nowMs);
-      this.#sample(nowMs);
+      this.#sample(nowMs, clockMs);
       if (stopped()) return true;
-      side.turn(nowMs, clockMs);
+      side.turn(clockMs);
       const before = made;
       if (rate === 0) {
-        if (clockMs < toMs && side.hasRoom()) {
+        while (clockMs < toMs && made - before < Math.min(burstMax, this.#plan.strategies) && side.hasRoom()) {
           this.#commit(side, post, null);
           made += 1;
         }
@@ -113,10 +120,14 @@ export class Generator {
     side.committed(commit, afterMs);
   }
 
-  #sample(nowMs: number): void {
-    if (nowMs - this.#rssAtMs < rssEveryMs) return;
-    this.#rssAtMs = nowMs;
-    this.#measures.sampleRss();
+  #sample(nowMs: number, clockMs: number): void {
+    if (nowMs - this.#rssAtMs >= rssEveryMs) {
+      this.#rssAtMs = nowMs;
+      this.#measures.sampleRss(clockMs);
+    }
+    if (nowMs - this.#progressAtMs < progressEveryMs) return;
+    this.#progressAtMs = nowMs;
+    this.#onProgress(clockMs);
   }
 }
 

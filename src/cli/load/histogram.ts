@@ -24,10 +24,16 @@ export class Durations {
     this.#histogram.add(other.#histogram);
   }
 
+  /** Forgets everything. */
+  reset(): void {
+    this.#histogram.reset();
+  }
+
   get count(): number {
     return this.#histogram.count;
   }
 
+  /** @param percentile above 0, to 100, which is the longest */
   percentileMs(percentile: number): number | null {
     return this.count === 0 ? null : this.#histogram.percentile(percentile) / 1e6;
   }

@@ -1,5 +1,3 @@
-import type { Durations } from './histogram.ts';
-
 /** How often an event is pretended to be due. */
 const everyMs = 0.25;
 
@@ -8,10 +6,10 @@ const everyMs = 0.25;
  * the loop looks. A stall makes every event that was due in it late, so that it weighs what it lasts.
  */
 export class LoopProbe {
-  readonly #delays: Durations;
+  readonly #delays: { addMs(ms: number): void };
   #dueMs: number;
 
-  constructor(delays: Durations, nowMs: number) {
+  constructor(delays: { addMs(ms: number): void }, nowMs: number) {
     this.#delays = delays;
     this.#dueMs = nowMs + everyMs;
   }

@@ -1,6 +1,14 @@
+import { DelayMeter, type SliceDelays } from './delays.ts';
 import { Durations } from './histogram.ts';
+import { Series } from './series.ts';
 
-/** Everything that a run measures while it runs; nothing in it allocates once it is made. */
+/** The event loop's delays in one slice with persistence and the one without that stands beside it. */
+export interface SlicePair {
+  readonly loop: SliceDelays;
+  readonly baseline: SliceDelays;
+}
+
+/** Everything that a run measures while it runs. */
 export class Measures {
   /** On the engine's thread: staging, commit, and its share of the post. */
   readonly commit = new Durations();
@@ -12,9 +20,10 @@ export class Measures {
   readonly durable = new Durations();
   /** From asking until every strategy's file was durable. */
   readonly checkpoint = new Durations();
-  readonly loopDelay = new Durations();
-  /** Of the slices without persistence, every other one apart, so that they can be compared with each other. */
-  readonly loopDelayBaselines: readonly [Durations, Durations] = [new Durations(), new Durations()];
+  readonly series: Series;
+  readonly loopDelay: DelayMeter;
+  readonly loopDelayBaseline: DelayMeter;
+  readonly pairs: SlicePair[] = [];
   readonly rssMb: { readonly start: number; max: number };
   /** Checkpoint files. */
   checkpoints = 0;
@@ -22,13 +31,20 @@ export class Measures {
   /** Positions replaced by commits. */
   entries = 0;
 
-  constructor() {
+  /** @param durationMs how long the load is to last */
+  constructor(durationMs: number) {
+    this.series = new Series(durationMs);
+    this.loopDelay = new DelayMeter((clockMs) => this.series.at(clockMs).loop);
+    this.loopDelayBaseline = new DelayMeter((clockMs) => this.series.at(clockMs).baseline);
     const start = rssMbNow();
     this.rssMb = { start, max: start };
   }
 
-  sampleRss(): void {
-    this.rssMb.max = Math.max(this.rssMb.max, rssMbNow());
+  sampleRss(clockMs: number): void {
+    const now = rssMbNow();
+    this.rssMb.max = Math.max(this.rssMb.max, now);
+    const bin = this.series.at(clockMs);
+    bin.rssMb = Math.max(bin.rssMb ?? 0, now);
   }
 }
 

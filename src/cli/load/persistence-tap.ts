@@ -4,6 +4,7 @@ import {
   type StartPersistence,
   startPersistenceThread,
 } from '../../state/persistence-thread.ts';
+import { TimeQueue } from './time-queue.ts';
 
 /** Looks at what passes to the persistence worker, and changes nothing of it. */
 export class PersistenceTap {
@@ -12,6 +13,7 @@ export class PersistenceTap {
   #entries = 0;
   #through = 0;
   #starts = 0;
+  readonly #inFlight = new TimeQueue();
 
   /** How many workers there were: each counts from zero. */
   get starts(): number {
@@ -26,6 +28,12 @@ export class PersistenceTap {
   /** Positions in them. */
   get entries(): number {
     return this.#entries;
+  }
+
+  /** Deltas posted and not yet durable, where `durable` is the durable sequence. */
+  inFlight(durable: number): number {
+    this.#inFlight.takeThrough(durable, ignore);
+    return this.#inFlight.size;
   }
 
   readonly start: StartPersistence = (start) => {
@@ -49,6 +57,9 @@ export class PersistenceTap {
     if (message.kind !== 'delta' || message.delta.through <= this.#through) return;
     this.#through = message.delta.through;
     this.#posts += 1;
+    this.#inFlight.push(message.delta.through, 0);
     for (const { positions = [] } of message.delta.strategies) this.#entries += positions.length;
   }
 }
+
+function ignore(): void {}

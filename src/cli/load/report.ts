@@ -3,6 +3,7 @@ import { arch, availableParallelism, cpus, platform, release, totalmem } from 'n
 import { resolve } from 'node:path';
 import { paint, table, writeLine } from '../output.ts';
 import { Durations, type Percentiles } from './histogram.ts';
+import type { SlicePair } from './measures.ts';
 import type { LoadRun } from './run.ts';
 
 export interface LoadConfig {
@@ -43,17 +44,27 @@ export interface LoadReport {
   readonly disk: { readonly append_fdatasync_us: DiskPercentiles; readonly replace_us: DiskPercentiles } | null;
   readonly ratios: {
     readonly durable_p50_over_disk: number | null;
+    /** Median over the pairs of slices that stand beside each other. */
     readonly event_loop_p99_over_baseline: number | null;
     readonly event_loop_p999_over_baseline: number | null;
-    /** The larger p99 of two halves of the slices without persistence over the smaller: what a ratio near it says nothing about. */
+    /**
+     * Median of the larger p99 over the smaller of slices without persistence that follow each other: what a ratio near it says
+     * nothing about.
+     */
     readonly event_loop_spread: number | null;
   };
+  /** Medians over the same pairs: the delay with persistence less the delay without. */
+  readonly differences_ms: {
+    readonly event_loop_p99: number | null;
+    readonly event_loop_p999: number | null;
+  };
+  /** How many pairs of slices the event loop's ratios are medians of. */
+  readonly event_loop_pairs: number;
 }
 
 export function loadReport(options: LoadReportOptions, run: LoadRun): LoadReport {
   const { measures, disk, loadMs } = run;
-  const [one, other] = measures.loopDelayBaselines;
-  const baseline = together(one, other);
+  const { pairs } = measures;
   const append = disk === null ? null : together(disk.before.append, disk.after.append);
   return {
     config: {
@@ -74,8 +85,8 @@ export function loadReport(options: LoadReportOptions, run: LoadRun): LoadReport
     due_to_commit_us: measures.dueToCommit.in('us'),
     durable_us: measures.durable.in('us'),
     checkpoint_ms: measures.checkpoint.in('ms'),
-    event_loop_delay_ms: measures.loopDelay.in('ms'),
-    event_loop_delay_baseline_ms: baseline.in('ms'),
+    event_loop_delay_ms: measures.loopDelay.all.in('ms'),
+    event_loop_delay_baseline_ms: measures.loopDelayBaseline.all.in('ms'),
     commits_per_s: perSecond(run.commits, loadMs),
     checkpoints_per_s: perSecond(measures.checkpoints, loadMs),
     bytes_written: run.written?.bytes ?? null,
@@ -92,16 +103,21 @@ export function loadReport(options: LoadReportOptions, run: LoadRun): LoadReport
           },
     ratios: {
       durable_p50_over_disk: ratio(measures.durable, append, 50),
-      event_loop_p99_over_baseline: ratio(measures.loopDelay, baseline, 99),
-      event_loop_p999_over_baseline: ratio(measures.loopDelay, baseline, 99.9),
-      event_loop_spread: spread(one, other),
+      event_loop_p99_over_baseline: median(pairs.map(({ loop, baseline }) => loop.p99 / baseline.p99)),
+      event_loop_p999_over_baseline: median(pairs.map(({ loop, baseline }) => loop.p999 / baseline.p999)),
+      event_loop_spread: median(spreads(pairs)),
     },
+    differences_ms: {
+      event_loop_p99: median(pairs.map(({ loop, baseline }) => loop.p99 - baseline.p99)),
+      event_loop_p999: median(pairs.map(({ loop, baseline }) => loop.p999 - baseline.p999)),
+    },
+    event_loop_pairs: pairs.length,
   };
 }
 
 /** For a person: the same figures, in the units in which they are measured. */
 export function printReport(report: LoadReport): void {
-  const { config, ratios, disk } = report;
+  const { config, ratios, disk, differences_ms: differences } = report;
   const rate = config.rate === 0 ? 'as fast as acknowledgements allow' : `${config.rate} commits/s`;
   writeLine(
     `${config.directory}: ${report.commits} commits to sequence ${report.sequence}, ${config.strategies} strategies × ${config.positions} positions, ${rate}`,
@@ -139,9 +155,10 @@ export function printReport(report: LoadReport): void {
   writeLine(
     paint(
       'dim',
-      `durable / disk ${shown(ratios.durable_p50_over_disk)}; event loop with / without persistence: ` +
-        `p99 ${shown(ratios.event_loop_p99_over_baseline)}, p99.9 ${shown(ratios.event_loop_p999_over_baseline)} ` +
-        `(without / without ${shown(ratios.event_loop_spread)})`,
+      `durable / disk ${shown(ratios.durable_p50_over_disk)}; event loop with / without persistence, median of ${report.event_loop_pairs} pairs: ` +
+        `p99 ${shown(ratios.event_loop_p99_over_baseline)} (${shown(differences.event_loop_p99)} ms more), ` +
+        `p99.9 ${shown(ratios.event_loop_p999_over_baseline)} (${shown(differences.event_loop_p999)} ms more); ` +
+        `without / without ${shown(ratios.event_loop_spread)}`,
     ),
   );
 }
@@ -197,9 +214,17 @@ function ratio(over: Durations, under: Durations | null, percentile: number): nu
   return above === null || below === null || below === 0 ? null : rounded(above / below);
 }
 
-function spread(one: Durations, other: Durations): number | null {
-  const there = ratio(one, other, 99);
-  return there === null || there === 0 ? null : rounded(Math.max(there, 1 / there));
+function spreads(pairs: readonly SlicePair[]): number[] {
+  return pairs.slice(1).map(({ baseline }, before) => {
+    const there = baseline.p99 / (pairs[before]?.baseline.p99 ?? baseline.p99);
+    return Math.max(there, 1 / there);
+  });
+}
+
+function median(values: readonly number[]): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]];
+  return low === undefined || high === undefined ? null : rounded((low + high) / 2);
 }
 
 function perSecond(count: number, ms: number): number {

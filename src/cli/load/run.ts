@@ -7,9 +7,9 @@ import type { Logger } from '../../state/logger.ts';
 import { StateManager } from '../../state/state-manager.ts';
 import { AckWriter } from './acks.ts';
 import { beginDirectory, loadCurrency } from './base.ts';
-import { type DiskProbe, probeDisk } from './disk.ts';
+import { DelayMeter } from './delays.ts';
+import { type DiskProbe, diskSizes, probeDisk } from './disk.ts';
 import { Generator } from './generator.ts';
-import { Durations } from './histogram.ts';
 import { Measures, rssMbNow } from './measures.ts';
 import { PersistenceTap } from './persistence-tap.ts';
 import { assertPlan, type LoadPlan } from './plan.ts';
@@ -29,6 +29,8 @@ export interface LoadRunOptions extends LoadPlan {
   /** Aborted: the run ends now, in order. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  /** Told what is under way, before it begins and about once a second while the load runs. */
+  readonly onProgress?: (what: string) => void;
 }
 
 /** What a run was and did. */
@@ -43,6 +45,7 @@ export interface LoadRun {
   readonly conflated: number;
   /** What the persistence worker did for it; null where it was replaced meanwhile. */
   readonly written: { readonly bytes: number; readonly fsyncs: number } | null;
+  /** When the load ended, with everything still open. */
   readonly rssEndMb: number;
   readonly disk: { readonly before: DiskProbe; readonly after: DiskProbe } | null;
 }
@@ -56,6 +59,8 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
   const plan: LoadPlan = { strategies, positions, changes, seed };
   assertPlan(plan);
   const directory = resolve(options.directory);
+  const progress = options.onProgress ?? (() => {});
+  progress('preparing the state');
   const { record, commits } = beginDirectory(directory, plan);
   const unsafe = whyUnsafeFileSystem(nodeFileSystem.statfsType(directory));
   if (unsafe !== null) {
@@ -81,21 +86,26 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
   try {
     if (acks !== null) state.on('durable', (sequence) => acks.write(sequence));
     state.phase('load');
-    const measures = new Measures();
+    const measures = new Measures(options.durationMs);
     const { checkpointIntervalMs } = options;
     const side = new PersistedSide({ state, record, commits, tap, measures, checkpointIntervalMs });
     const stopped = (): boolean => options.signal.aborted || acks?.error != null;
-    const sizes = { append: appendBytes, replace: replaceBytes(plan) };
-    const probe = (): DiskProbe => probeDisk(directory, sizes, Math.min(diskMsMax, options.durationMs / 10));
+    const sizes = diskSizes(record);
+    const probe = (): DiskProbe => {
+      progress('measuring the disk itself');
+      return probeDisk(directory, sizes, Math.min(diskMsMax, options.durationMs / 10));
+    };
 
     const before = options.compares && !stopped() ? probe() : null;
     const statusBefore = await tap.status();
     const entriesBefore = tap.entries;
     const loadMs = await new LoadSlices(options, plan, measures, side, stopped).run();
+    const rssEndMb = rssMbNow();
     const written = difference(statusBefore, await tap.status(), tap.starts);
     const conflated = measures.entries - (tap.entries - entriesBefore);
     const after = before === null ? null : probe();
     const { sequence } = state;
+    progress('closing');
     await state.close();
     if (acks?.error != null) throw acks.error;
     return {
@@ -105,7 +115,7 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
       loadMs,
       conflated,
       written,
-      rssEndMb: rssMbNow(),
+      rssEndMb,
       disk: before === null || after === null ? null : { before, after },
     };
   } catch (error) {
@@ -120,17 +130,10 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
 /** For each of the disk's figures, before and after the run; less where the run is short. */
 const diskMsMax = 1000;
 
-/** Of one group with one small commit in it. */
-const appendBytes = 512;
-
-/** Of one strategy's checkpoint. */
-function replaceBytes(plan: LoadPlan): number {
-  return 500 + plan.positions * 110;
-}
-
 /**
  * The slices of a run: with persistence, and as many without, in the order with, without, without, with, so that a drift of the
- * machine counts for both. One slice without comes first, unmeasured, while the code warms up.
+ * machine counts for both. One slice without comes first, unmeasured, while the code warms up. What stands in one pair is of the
+ * same stretch of the load's clock.
  */
 class LoadSlices {
   readonly #options: LoadRunOptions;
@@ -153,26 +156,32 @@ class LoadSlices {
   ) {
     const { durationMs, compares } = options;
     this.#options = options;
-    this.#generator = new Generator(plan, measures);
+    const { onProgress } = options;
+    this.#generator = new Generator(plan, measures, (clockMs) =>
+      onProgress?.(`under load: ${seconds(clockMs)} of ${seconds(durationMs)} s`),
+    );
     this.#measures = measures;
     this.#side = side;
-    this.#bare = compares ? new BareSide(plan, new Durations()) : null;
+    this.#bare = compares ? new BareSide(plan, measures.loopDelayBaseline) : null;
     this.#stopped = stopped;
-    const pairs = Math.max(2, Math.ceil(durationMs / sliceMsMax));
-    this.#sliceMs = compares ? durationMs / pairs : durationMs;
+    this.#sliceMs = compares ? durationMs / pairsOf(durationMs) : durationMs;
   }
 
   /** Resolves with the time of the load's clock from the first due commit to the last acknowledgement. */
   async run(): Promise<number> {
     const { durationMs, rate } = this.#options;
     const isDue = (): boolean => rate > 0 && (this.#made * 1000) / rate < durationMs;
-    await this.#without(new Durations(), Math.min(this.#sliceMs, warmUpMs));
+    const unmeasured = new DelayMeter(() => ({ p99Ms: null, maxMs: null }));
+    await this.#without(unmeasured, 0, Math.min(this.#sliceMs, warmUpMs));
     // A slice ends late where the machine does not keep up, and what is due by then is made by those that follow.
     for (let pair = 0; (this.#clockMs < durationMs || isDue()) && !this.#stopped(); pair += 1) {
-      const baseline = this.#measures.loopDelayBaselines[pair % 2] as Durations;
+      const { loopDelay, loopDelayBaseline, pairs } = this.#measures;
+      const fromMs = this.#clockMs;
       if (pair % 2 === 0) await this.#with();
-      await this.#without(baseline, this.#sliceMs);
+      await this.#without(loopDelayBaseline, fromMs, this.#sliceMs);
       if (pair % 2 === 1) await this.#with();
+      const [loop, baseline] = [loopDelay.endSlice(), loopDelayBaseline.endSlice()];
+      if (loop !== null && baseline !== null) pairs.push({ loop, baseline });
     }
     return this.#lastAckClockMs;
   }
@@ -191,18 +200,29 @@ class LoadSlices {
     this.#lastAckClockMs = Math.max(this.#lastAckClockMs, clockMs + this.#side.acknowledgedAtMs - endMs);
   }
 
-  async #without(delays: Durations, sliceMs: number): Promise<void> {
+  async #without(delays: DelayMeter, fromMs: number, sliceMs: number): Promise<void> {
     const bare = this.#bare;
     if (bare === null || this.#stopped()) return;
     // As many commits as the slices with persistence had, where no rate was given.
     const rate = this.#options.rate || (this.#made * 1000) / this.#clockMs || warmUpRate;
     bare.measure(delays);
-    await this.#generator.run({ side: bare, rate, made: 0, fromMs: 0, toMs: sliceMs, stopped: this.#stopped });
+    // In order of the same clock as its neighbour: what is due before the slice is no part of it.
+    const made = Math.ceil((fromMs * rate) / 1000);
+    const toMs = fromMs + sliceMs;
+    await this.#generator.run({ side: bare, rate, made, fromMs, toMs, stopped: this.#stopped });
     bare.forget();
   }
 }
 
-const sliceMsMax = 500;
+/** At least five pairs of slices where there is time for them, and none longer than ten seconds. */
+function pairsOf(durationMs: number): number {
+  return durationMs < 2_500 ? 2 : Math.max(5, Math.ceil(durationMs / 10_000));
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(ms < 10_000 ? 1 : 0);
+}
+
 const warmUpMs = 250;
 const warmUpRate = 10_000;
 

@@ -3,15 +3,15 @@ import { systemClock } from '../../model/time.ts';
 import { HostBooks } from '../../state/host-books.ts';
 import type { HostState } from '../../state/host-state.ts';
 import { loadCurrency, strategyAt } from './base.ts';
+import type { DelayMeter } from './delays.ts';
 import type { LoadSide } from './generator.ts';
-import type { Durations } from './histogram.ts';
 import type { Measures } from './measures.ts';
 import type { PersistenceTap } from './persistence-tap.ts';
 import { type LoadPlan, lastWriters, strategyName } from './plan.ts';
 import { type LoadRecord, recordKey } from './record.ts';
 import { TimeQueue } from './time-queue.ts';
 
-/** So many commits are on their way at most when R = 0: below where a state manager stops posting. */
+/** Beyond these a state manager stops posting; with R = 0 the load stays below them. */
 export const unacknowledgedDeltasMax = 256;
 const unacknowledgedEntriesMax = 65_536;
 
@@ -28,13 +28,15 @@ export interface PersistedSideOptions {
 /** The state with its persistence: its commits are the ones that count. */
 export class PersistedSide implements LoadSide {
   readonly books: LoadSide['books'];
-  readonly delays: Durations;
+  readonly delays: DelayMeter;
   readonly #options: PersistedSideOptions;
   readonly #unacknowledged = new TimeQueue();
-  readonly #roomFor: number;
+  readonly #commitsMax: number;
   #record: LoadRecord;
   #commits: number;
   #checkpointAtMs = 0;
+  #clockMs = 0;
+  #seen: number;
   #acknowledgedAtMs = 0;
   #checkpointing: Promise<void> | null = null;
   #failure: Error | null = null;
@@ -44,13 +46,11 @@ export class PersistedSide implements LoadSide {
     this.#options = options;
     this.#record = record;
     this.#commits = options.commits;
+    this.#seen = options.commits;
     this.books = names(record).map((name) => state.register(name));
     this.delays = measures.loopDelay;
-    // A position each, and for each strategy of a delta one more.
-    this.#roomFor = Math.max(
-      1,
-      Math.min(unacknowledgedDeltasMax, Math.floor(unacknowledgedEntriesMax / (record.changes + 3))) - 1,
-    );
+    // A position each, for each strategy of a delta one more, and now and then the record.
+    this.#commitsMax = Math.max(1, Math.floor(unacknowledgedEntriesMax / (record.changes + 3)) - 1);
     state.on('durable', (sequence) => this.#acknowledged(sequence));
     state.on('failed', (error) => {
       this.#failure = error;
@@ -92,13 +92,20 @@ export class PersistedSide implements LoadSide {
   }
 
   hasRoom(): boolean {
-    const { state } = this.#options;
-    return state.sequence - state.durableSequence < this.#roomFor;
+    const { state, tap } = this.#options;
+    const durable = state.durableSequence;
+    // The turn's own commits make one more delta.
+    return state.sequence - durable < this.#commitsMax && tap.inFlight(durable) < unacknowledgedDeltasMax - 1;
   }
 
-  turn(_nowMs: number, clockMs: number): void {
-    const { state, measures, checkpointIntervalMs } = this.#options;
-    measures.lagMsMax = Math.max(measures.lagMsMax, state.durableLagMs);
+  turn(clockMs: number): void {
+    const { state, measures, tap, checkpointIntervalMs } = this.#options;
+    this.#clockMs = clockMs;
+    const bin = measures.series.at(clockMs);
+    this.#lagged(state.durableLagMs);
+    bin.commits += this.#commits - this.#seen;
+    this.#seen = this.#commits;
+    bin.unposted = measures.entries - tap.entries;
     if (checkpointIntervalMs === 0 || this.#checkpointing !== null) return;
     if (clockMs - this.#checkpointAtMs < checkpointIntervalMs) return;
     this.#checkpointAtMs = clockMs;
@@ -124,8 +131,12 @@ export class PersistedSide implements LoadSide {
     const startMs = performance.now();
     try {
       const { files } = await state.checkpoint();
-      measures.checkpoint.addMs(performance.now() - startMs);
+      const tookMs = performance.now() - startMs;
+      measures.checkpoint.addMs(tookMs);
       measures.checkpoints += files.length;
+      const bin = measures.series.at(this.#clockMs);
+      bin.checkpoints += 1;
+      bin.checkpointMs = Math.max(bin.checkpointMs ?? 0, tookMs);
     } catch {
       // The state has logged why; the journal holds everything, and the next checkpoint is due in its time.
     } finally {
@@ -137,7 +148,17 @@ export class PersistedSide implements LoadSide {
     const nowMs = performance.now();
     this.#acknowledgedAtMs = nowMs;
     const { durable } = this.#options.measures;
-    this.#unacknowledged.takeThrough(sequence, (atMs) => durable.addMs(nowMs - atMs));
+    this.#unacknowledged.takeThrough(sequence, (atMs) => {
+      durable.addMs(nowMs - atMs);
+      this.#lagged(nowMs - atMs);
+    });
+  }
+
+  #lagged(ms: number): void {
+    const { measures } = this.#options;
+    measures.lagMsMax = Math.max(measures.lagMsMax, ms);
+    const bin = measures.series.at(this.#clockMs);
+    bin.lagMs = Math.max(bin.lagMs, ms);
   }
 }
 
@@ -146,10 +167,10 @@ export class BareSide implements LoadSide {
   readonly books: LoadSide['books'];
   readonly posts = null;
   readonly #host: HostBooks;
-  #delays: Durations;
+  #delays: DelayMeter;
   #commits = 0;
 
-  constructor(plan: LoadPlan, delays: Durations) {
+  constructor(plan: LoadPlan, delays: DelayMeter) {
     this.#delays = delays;
     this.#host = new HostBooks({ currency: loadCurrency, epoch: 1, clock: systemClock });
     const writers = lastWriters(plan, 0);
@@ -162,12 +183,12 @@ export class BareSide implements LoadSide {
     this.books = names(plan).map((name) => this.#host.register(name));
   }
 
-  get delays(): Durations {
+  get delays(): DelayMeter {
     return this.#delays;
   }
 
   /** Where the next slice's delays go. */
-  measure(delays: Durations): void {
+  measure(delays: DelayMeter): void {
     this.#delays = delays;
   }
 
