@@ -25,6 +25,9 @@ export type StateEvent =
   /** Anything that a host wants to keep in order with the rest. */
   | { readonly kind: 'note'; readonly name: string; readonly data: JsonValue; readonly at: Timestamp };
 
+/** The name of the notes that hold a reconciliation's report: each report is kept as one, whatever it found. */
+export const reconciliationReportNote = 'reconciliation_report';
+
 /** A latch that stops new orders and comes back after a restart. */
 export interface Halt {
   readonly reason: string;

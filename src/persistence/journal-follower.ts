@@ -151,7 +151,8 @@ export class JournalFollower {
     let next: OrderedSegment | null = null;
     for (const listed of listSegments(this.#fs, this.#directory).segments) {
       const { name, file } = listed;
-      if (file === at.file || isAfter(at.name.epoch, at.name.first, { epoch: name.epoch, sequence: name.first })) continue;
+      if (file === at.file || isAfter(at.name.epoch, at.name.first, { epoch: name.epoch, sequence: name.first }))
+        continue;
       const segment = this.#numberOf(listed);
       if (segment === null || segment <= at.segment) continue;
       if (next === null || segment < next.segment) next = { ...listed, segment };

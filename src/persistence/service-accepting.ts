@@ -70,6 +70,7 @@ export class ServiceAccepting {
       journalBytesMax: options.options.journalBytesMax,
       generations: options.options.generations,
       coverage: options.coverage,
+      auditedThrough: () => words.auditedThrough,
     });
     this.checkpoints = new ServiceCheckpoints({
       mirror,
@@ -166,7 +167,11 @@ export class ServiceAccepting {
     const { mirror, clock, options } = this.#options;
     if (this.journal.bytes <= options.journalBytesMax || clock.monotonicMs() < this.#ownNotBeforeMs) return;
     const strategies = this.#retention.holdingBack();
-    if (strategies.length === 0) return;
+    if (strategies.length === 0) {
+      // Nothing but the audit holds the journal beyond its bound.
+      if (this.#retention.outrunsAudit) this.#trim();
+      return;
+    }
     this.#ownNotBeforeMs = Number.POSITIVE_INFINITY;
     this.checkpoint({ sequence: mirror.sequence, strategies, reason: 'interval' }).then(
       (checkpoint) => {
@@ -182,7 +187,11 @@ export class ServiceAccepting {
 
   #trim(): void {
     try {
-      this.#retention.trim();
+      const outrun = this.#retention.outrunsAudit;
+      const files = this.#retention.trim();
+      if (!outrun) return;
+      const message = `the journal reached its bound and ${files.join(', ')} went before the audit had read all of it: audit.db will have a gap`;
+      this.#options.post({ kind: 'notice', level: 'error', message });
     } catch (error) {
       const { message } = encodeError(error);
       this.#options.post({ kind: 'notice', level: 'warn', message: `journal segments were not deleted: ${message}` });

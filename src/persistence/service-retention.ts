@@ -7,6 +7,7 @@ export class ServiceRetention {
   readonly #strategies: () => readonly string[];
   readonly #journalBytesMax: number;
   readonly #generations: number;
+  readonly #auditedThrough: () => number;
   /** Sequences of each strategy's generations, the newest first. */
   readonly #coverage: Map<string, readonly number[]>;
 
@@ -16,11 +17,14 @@ export class ServiceRetention {
     readonly journalBytesMax: number;
     readonly generations: number;
     readonly coverage: ReadonlyMap<string, readonly number[]>;
+    /** Segments beyond it wait for the audit while the journal is within its bound. Nobody waits where it is absent. */
+    readonly auditedThrough?: () => number;
   }) {
     this.#journal = options.journal;
     this.#strategies = options.strategies;
     this.#journalBytesMax = options.journalBytesMax;
     this.#generations = options.generations;
+    this.#auditedThrough = options.auditedThrough ?? (() => Number.POSITIVE_INFINITY);
     this.#coverage = new Map(options.coverage);
   }
 
@@ -33,9 +37,16 @@ export class ServiceRetention {
     }
   }
 
-  /** Deletes what no restore needs. Returns the names. @throws StateError WRITE_FAILED */
+  /** True where trim() would delete something although the audit has not read it: the journal is beyond its bound. */
+  get outrunsAudit(): boolean {
+    const audited = this.#auditedThrough();
+    const [oldest] = this.#journal.segments();
+    return oldest !== undefined && oldest.last > audited && oldest.last <= this.#trimmable(audited);
+  }
+
+  /** Deletes what neither a restore nor the audit needs. Returns the names. @throws StateError WRITE_FAILED */
   trim(): readonly string[] {
-    return this.#journal.trim(coveredThrough(this.#strategies(), this.#coverage));
+    return this.#journal.trim(this.#trimmable(this.#auditedThrough()));
   }
 
   /**
@@ -43,6 +54,18 @@ export class ServiceRetention {
    * segment, which goes nowhere yet.
    */
   holdingBack(): readonly string[] {
+    const target = this.#beyondBound();
+    if (target < 0) return [];
+    return this.#strategies().filter((strategy) => (this.#coverage.get(strategy)?.[1] ?? -1) < target);
+  }
+
+  #trimmable(audited: number): number {
+    const covered = coveredThrough(this.#strategies(), this.#coverage);
+    return covered <= audited ? covered : Math.min(covered, Math.max(audited, this.#beyondBound()));
+  }
+
+  /** Where the newest closed segment ends that has to go for the journal to be within its bound; −1 where none has to. */
+  #beyondBound(): number {
     const segments = this.#journal.segments();
     let over = segments.reduce((sum, { bytes }) => sum + bytes, 0) - this.#journalBytesMax;
     let target = -1;
@@ -51,7 +74,6 @@ export class ServiceRetention {
       over -= bytes;
       target = last;
     }
-    if (target < 0) return [];
-    return this.#strategies().filter((strategy) => (this.#coverage.get(strategy)?.[1] ?? -1) < target);
+    return target;
   }
 }

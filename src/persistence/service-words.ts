@@ -1,3 +1,4 @@
+import { AuditWords } from './audit-protocol.ts';
 import { type Stage, sharedLayout, stages } from './protocol.ts';
 
 /** The worker's end of the words that it shares with the engine's thread: it alone writes them. */
@@ -5,11 +6,18 @@ export class ServiceWords {
   readonly #words: Int32Array;
   readonly #longs: BigInt64Array;
   readonly #nowMicros: () => number;
+  readonly #audit: AuditWords;
 
   constructor(shared: SharedArrayBuffer, nowMicros: () => number) {
     this.#words = new Int32Array(shared);
     this.#longs = new BigInt64Array(shared);
     this.#nowMicros = nowMicros;
+    this.#audit = new AuditWords(shared);
+  }
+
+  /** What the audit has; the audit worker writes it. Infinity where nobody audits. */
+  get auditedThrough(): number {
+    return this.#audit.floor;
   }
 
   /** A system call begins. */

@@ -7,6 +7,7 @@ function retention(options: {
   readonly lasts: readonly number[];
   readonly coverage: Readonly<Record<string, readonly number[]>>;
   readonly journalBytesMax?: number;
+  readonly audited?: number;
 }): { readonly retention: ServiceRetention; readonly trimmed: number[] } {
   const trimmed: number[] = [];
   const segments: SegmentInfo[] = [...options.lasts, 9999].map((last, index) => ({
@@ -31,6 +32,7 @@ function retention(options: {
       journalBytesMax: options.journalBytesMax ?? 100,
       generations: 3,
       coverage: new Map(Object.entries(options.coverage)),
+      ...(options.audited === undefined ? {} : { auditedThrough: () => options.audited ?? 0 }),
     }),
   };
 }
@@ -76,5 +78,47 @@ describe('retention', () => {
   it('names nobody for the open segment alone, whatever the bound', () => {
     const { retention: kept } = retention({ lasts: [], coverage: {}, journalBytesMax: 0 });
     expect(kept.holdingBack()).toEqual([]);
+  });
+
+  it('waits for the audit while the journal is within its bound', () => {
+    const covered = { a: [40, 30], b: [40, 30] };
+    for (const [audited, through] of [
+      [-1, -1],
+      [15, 15],
+      [99, 30],
+    ] as const) {
+      const { retention: kept, trimmed } = retention({
+        lasts: [10, 20],
+        coverage: covered,
+        journalBytesMax: 300,
+        audited,
+      });
+      expect(kept.outrunsAudit).toBe(false);
+      kept.trim();
+      expect(trimmed).toEqual([through]);
+    }
+  });
+
+  it('does not wait for the audit beyond the bound, and for no more than has to go', () => {
+    const { retention: kept, trimmed } = retention({
+      lasts: [10, 20, 30],
+      coverage: { a: [40, 35], b: [40, 35] },
+      journalBytesMax: 200,
+      audited: 5,
+    });
+    expect(kept.outrunsAudit).toBe(true);
+    kept.trim();
+    expect(trimmed).toEqual([20]);
+  });
+
+  it('never gives up for the bound what a restore needs', () => {
+    const { retention: kept, trimmed } = retention({
+      lasts: [10, 20, 30],
+      coverage: { a: [40, 15], b: [40, 35] },
+      journalBytesMax: 200,
+      audited: -1,
+    });
+    kept.trim();
+    expect(trimmed).toEqual([15]);
   });
 });
