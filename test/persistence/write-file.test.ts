@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { errnoError, errnoName, isErrno } from '../../src/persistence/errno.ts';
+import { errnoError, errnoName, errnoText, isErrno } from '../../src/persistence/errno.ts';
 import type { FileHandle, FileSystem } from '../../src/persistence/file-system.ts';
 import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
 import { withStage, writeFully } from '../../src/persistence/write-file.ts';
@@ -114,6 +114,13 @@ describe('errno', () => {
     expect(isErrno(errnoError('EIO', 'read', '/'), 'ENOENT')).toBe(false);
     expect(isErrno(Object.assign(new Error('x'), { code: 'ERR_INVALID_ARG_TYPE' }))).toBe(false);
     expect(isErrno('EIO')).toBe(false);
+  });
+
+  it('has its name also where Node calls it unknown, as write and read do', () => {
+    const message = 'UNKNOWN: unknown error, write';
+    const error = Object.assign(new Error(message), { code: 'UNKNOWN', errno: -122, syscall: 'write' });
+    expect(errnoName(error)).toBe('EDQUOT');
+    expect(errnoText(error)).toBe('EDQUOT: disk quota exceeded, write');
   });
 
   it('keeps a number that nobody has a name for', () => {
