@@ -54,10 +54,21 @@ function byName<Item, List>(classes: readonly ListClass<Item, List>[]): Map<stri
 /** One step of a path: a key or an index. */
 export type Step = string | number;
 
-export function invalidStateValue(where: StateValuePlace | null, steps: readonly Step[], why: string): StateError {
-  const path = `$${steps.map(pathStep).join('')}`;
+export function invalidStateValue(
+  where: StateValuePlace | null,
+  steps: readonly Step[],
+  why: string,
+  cause?: unknown,
+): StateError {
+  const path = pathOf(steps);
   const whose = where === null ? 'state value' : `strategy ${where.strategy}, state key ${JSON.stringify(where.key)}`;
-  return new StateError('STATE_VALUE_INVALID', `${whose}, at ${path}: ${why}`, { details: { ...where, path } });
+  return new StateError('STATE_VALUE_INVALID', `${whose}, at ${path}: ${why}`, { cause, details: { ...where, path } });
+}
+
+/** "$.a[3].b": at most about a thousand characters of it, from its beginning and its end. */
+export function pathOf(steps: readonly Step[]): string {
+  const path = `$${steps.map(pathStep).join('')}`;
+  return path.length <= 1_000 ? path : `${path.slice(0, 500)}…${path.slice(-500)}`;
 }
 
 function pathStep(step: Step): string {

@@ -23,22 +23,36 @@ export const stateValueBytesWarn: number = 64 * 1024;
 /** A value larger than this is refused unless a caller says otherwise. */
 export const stateValueBytesMax: number = 16 * 1024 * 1024;
 
+/** An encoded value with its size, which falls out of the encoding. */
+export interface SizedStateValue {
+  readonly json: JsonValue;
+  /** At least the bytes of its JSON text in UTF-8; exactly these where all its numbers are whole, else at most 24 more for each. */
+  readonly bytes: number;
+}
+
 /**
  * Encodes a value at once and deeply: the result is frozen, shares nothing with `value` and decodes to its equal. An object that is
- * referred to twice comes back as two. An object without a prototype comes back with the usual one.
+ * referred to twice comes back as two. An object without a prototype comes back with the usual one. What somebody hung on a typed
+ * array beside its numbers is not looked for.
  * @throws StateError STATE_VALUE_INVALID with `details.path` ("$.a[3].b") for what would not come back as it is: functions, symbols,
- *   NaN, infinities, cycles, class instances, sparse arrays, accessors, hidden properties, nesting beyond {@link stateValueDepthMax}
- * @throws StateError STATE_VALUE_TOO_LARGE when its JSON has more than `bytesMax` bytes
+ *   NaN, infinities, cycles, class instances, sparse arrays, accessors, hidden properties, nesting beyond {@link stateValueDepthMax};
+ *   and for what cannot be read, such as a proxy that throws
+ * @throws StateError STATE_VALUE_TOO_LARGE when its JSON has more than `bytesMax` bytes, with the `details.path` where it came to that
  */
 export function encodeStateValue(
   value: unknown,
   where: StateValuePlace,
   options: { readonly bytesMax?: number } = {},
 ): JsonValue {
-  const encoder = new StateValueEncoder(where, options.bytesMax ?? stateValueBytesMax);
+  return encodeSizedStateValue(value, where, options.bytesMax ?? stateValueBytesMax).json;
+}
+
+/** The same with its size. */
+export function encodeSizedStateValue(value: unknown, where: StateValuePlace, bytesMax: number): SizedStateValue {
+  const encoder = new StateValueEncoder(where, bytesMax);
   const json = encoder.encode(value);
   if (!encoder.tagged && typeof json === 'object' && json !== null) withoutTags.add(json);
-  return json;
+  return { json, bytes: encoder.bytes };
 }
 
 /**
