@@ -20,6 +20,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'src/reconciliation',
     'src/brokers/adapter.ts',
     'src/persistence/protocol.ts',
+    'src/persistence/audit-protocol.ts',
     'src/persistence/lock.ts',
     'src/persistence/state-directory.ts',
     'src/persistence/node-file-system.ts',

@@ -68,6 +68,11 @@ export interface HostStateEvents {
   workerRestarted: [detail: { readonly incarnation: number; readonly cause: Error }];
   /** Persistence is gone for good: no new orders, alert. */
   failed: [error: Error];
+  /**
+   * What became of the audit, which touches neither commits nor orders. gap: part of the journal is not in audit.db, and a row there
+   * says so. restarted: its worker ended and was replaced. failed: it was replaced too often, and stands still until the next start.
+   */
+  audit: [detail: { readonly kind: 'gap' | 'restarted' | 'failed'; readonly message: string }];
   notice: [detail: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }];
 }
 

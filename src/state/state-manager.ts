@@ -7,6 +7,8 @@ import { acquireLock, type StateLock } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import type { Opened } from '../persistence/protocol.ts';
 import { prepareStateDirectory } from '../persistence/state-directory.ts';
+import { AuditSession } from './audit-session.ts';
+import { startAuditThread } from './audit-thread.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { finish } from './closing.ts';
@@ -22,7 +24,13 @@ import { Posting } from './posting.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
 import { stateClosed, whatTheWorkerDoes } from './state-errors.ts';
-import { persistenceOptions, type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
+import {
+  type AuditSettings,
+  persistenceOptions,
+  type StateManagerOptions,
+  type StateSettings,
+  stateSettings,
+} from './state-options.ts';
 import { StateReports } from './state-reports.ts';
 import { replaceWhole } from './whole-state.ts';
 
@@ -47,6 +55,7 @@ export class StateManager implements HostState, CheckpointCalls {
   readonly #channel: DeltaChannel;
   readonly #posting: Posting;
   readonly #session: PersistenceSession;
+  readonly #audit: AuditSession | null;
   readonly #words: SharedWords;
   readonly #durability: Durability;
   readonly #reports: StateReports;
@@ -140,6 +149,7 @@ export class StateManager implements HostState, CheckpointCalls {
         notice: (level, message) => this.#reports.notice(level, message),
       },
     });
+    this.#audit = settings.audit === null ? null : auditSession(settings, settings.audit, this.#words, this.#reports);
     this.#checkpoints = new Checkpointing({
       directory: settings.directory,
       clock: settings.clock,
@@ -298,6 +308,8 @@ export class StateManager implements HostState, CheckpointCalls {
     }
     this.#books.begin(await this.#session.begin());
     this.#schedule.began(this.#books.sequence, this.#settings.clock.monotonicMs());
+    // The restored state is in the journal now, which is where an audit begins.
+    this.#audit?.start();
     logRecovery(this.#settings.logger, opened.recovery, this.directory);
   }
 
@@ -311,6 +323,7 @@ export class StateManager implements HostState, CheckpointCalls {
     clearInterval(this.#ticks);
     this.#books.rollback();
     const deadline = deadlineAfter(deadlineMs);
+    const endsAtMs = this.#settings.clock.monotonicMs() + deadlineMs;
     try {
       const failure = await finish({
         session: this.#session,
@@ -324,6 +337,8 @@ export class StateManager implements HostState, CheckpointCalls {
       });
       // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
       this.#durability.settle();
+      const leftMs = Math.max(0, endsAtMs - this.#settings.clock.monotonicMs());
+      await this.#audit?.finish(this.durableSequence, Math.min(leftMs, auditFinishMsMax));
       await this.#abandon();
       this.#lock.release();
       if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
@@ -337,6 +352,7 @@ export class StateManager implements HostState, CheckpointCalls {
   async #abandon(): Promise<void> {
     clearInterval(this.#ticks);
     this.#stopSpeaking();
+    await this.#audit?.stop();
     await this.#session.stop();
   }
 
@@ -350,6 +366,32 @@ export class StateManager implements HostState, CheckpointCalls {
       `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#durability.standing)}\n`,
     );
   }
+}
+
+/** How long a close waits for the audit, which the next start would take up where it is. */
+const auditFinishMsMax = 5_000;
+
+function auditSession(
+  { directory, restartsMax, restartBackoffMs }: StateSettings,
+  { everyMs, hangMs, fileSystem }: AuditSettings,
+  words: SharedWords,
+  reports: StateReports,
+): AuditSession {
+  return new AuditSession({
+    audit: { directory, everyMs, fileSystem },
+    shared: words.buffer,
+    start: startAuditThread,
+    hangMs,
+    restartsMax,
+    restartBackoffMs,
+    hooks: {
+      gap: (message) => reports.audit('gap', message),
+      restarted: (incarnation, { message }) =>
+        reports.audit('restarted', `the audit worker ended and is replaced (incarnation ${incarnation}): ${message}`),
+      failed: ({ message }) => reports.audit('failed', `the audit stands still until the next start: ${message}`),
+      notice: (level, message) => reports.auditNotice(level, message),
+    },
+  });
 }
 
 const nothingRecovered: Recovery = {

@@ -46,12 +46,32 @@ export interface StateManagerOptions {
   readonly restartBackoffMs?: number;
   /** How long an exit handler waits until what was committed is durable. Default 2,000; 0 turns it off. */
   readonly lastWordsMs?: number;
+  /**
+   * True: a worker of its own keeps every event, the positions and the strategies' state in audit.db, in the state directory. Default
+   * false: who only keeps state pays for no second worker. `holdfast run` turns it on.
+   */
+  readonly audit?: boolean | AuditStateOptions;
   /** True: also on a network or memory file system, which cannot keep the promises. */
   readonly force?: boolean;
   /** For tests of faults: a module that exports createFileSystem(options), for the worker in place of node:fs. */
   readonly fileSystem?: { readonly module: string; readonly options?: unknown };
   readonly logger?: Logger;
   readonly clock?: Clock;
+}
+
+export interface AuditStateOptions {
+  /** How often the audit looks for more. Default 200. */
+  readonly everyMs?: number;
+  /** An audit worker that makes no turn for so long is ended and replaced. Default 60,000. */
+  readonly hangMs?: number;
+  /** For tests of faults, as above, for how it reads the journal. */
+  readonly fileSystem?: { readonly module: string; readonly options?: unknown };
+}
+
+export interface AuditSettings {
+  readonly everyMs: number;
+  readonly hangMs: number;
+  readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
 }
 
 export interface StateSettings {
@@ -72,6 +92,8 @@ export interface StateSettings {
   readonly restartsMax: number;
   readonly restartBackoffMs: number;
   readonly lastWordsMs: number;
+  /** Null: no audit. */
+  readonly audit: AuditSettings | null;
   readonly force: boolean;
   readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
   readonly logger: Logger;
@@ -107,6 +129,7 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
     restartsMax: whole('restartsMax', options.restartsMax ?? 5, 0, 1_000_000),
     restartBackoffMs: whole('restartBackoffMs', options.restartBackoffMs ?? 100, 0, 60_000),
     lastWordsMs: whole('lastWordsMs', options.lastWordsMs ?? 2_000, 0, 600_000),
+    audit: auditSettings(options.audit ?? false),
     force: options.force ?? false,
     fileSystem: options.fileSystem ?? null,
     logger: options.logger ?? stderrLogger(),
@@ -130,6 +153,16 @@ export function persistenceOptions(settings: StateSettings, epoch: number): Pers
     statusMs: 1_000,
     fileSystem,
     atLeast: 0,
+  };
+}
+
+function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null {
+  if (audit === false) return null;
+  const given = audit === true ? {} : audit;
+  return {
+    everyMs: whole('audit.everyMs', given.everyMs ?? 200, 1, 60_000),
+    hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
+    fileSystem: given.fileSystem ?? null,
   };
 }
 

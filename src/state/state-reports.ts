@@ -51,6 +51,16 @@ export class StateReports {
     this.events.emit('notice', { level, message });
   }
 
+  audit(kind: HostStateEvents['audit'][0]['kind'], message: string): void {
+    this.#logger[kind === 'restarted' ? 'warn' : 'error']({ source: 'audit', audit: kind }, message);
+    this.events.emit('audit', { kind, message });
+  }
+
+  auditNotice(level: 'info' | 'warn' | 'error', message: string): void {
+    this.#logger[level]({ source: 'audit' }, message);
+    this.events.emit('notice', { level, message });
+  }
+
   lag({ kind, lagMs, error }: LagChange): void {
     if (kind === 'recovered') {
       this.#logger.info({ lagged_ms: lagMs }, 'the state is durable again');
