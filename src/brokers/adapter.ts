@@ -30,8 +30,14 @@ export interface BrokerAdapter {
   fetchOpenOrders(options?: CallOptions): Promise<readonly OrderReport[]>;
   /** An order in any status by the id that we chose; null on the broker's word that it has none. */
   fetchOrder(orderId: string, options?: CallOptions): Promise<OrderReport | null>;
-  /** Executions after `cursor`, oldest first, followed to the end. */
+  /** Executions after `cursor`, oldest first, followed to the end. Nothing that is no trade is among them. */
   fetchFills(cursor: ActivityCursor, options?: CallOptions): Promise<FillPage>;
+  /**
+   * What changed cash or quantities without a trade, after `cursor`, oldest first, followed to the end: dividends, interest, fees,
+   * splits, transfers. They explain a difference between broker and books, and are never booked as fills. Absent where the broker
+   * does not tell them. Its cursors are its own: one of fetchFills is a place in another list.
+   */
+  fetchActivities?(cursor: ActivityCursor, options?: CallOptions): Promise<ActivityPage>;
 
   /**
    * Opens the stream of order updates. Events before the first `connected` and during a gap are not replayed: whoever
@@ -93,6 +99,29 @@ export interface ActivityCursor {
 
 export interface FillPage {
   readonly fills: readonly FillReport[];
+  /** Where the next read begins; the given cursor where nothing came after it. */
+  readonly cursor: ActivityCursor;
+}
+
+/** Something that the broker booked and that is no trade. */
+export interface ActivityReport {
+  readonly activity_id: string;
+  /** In the broker's words: "DIV", "INT", "SPLIT", "CFEE" … */
+  readonly type: string;
+  readonly sub_type: string | null;
+  readonly asset: string | null;
+  /** Change of cash, signed; "0" where there is none. */
+  readonly cash: DecimalString;
+  readonly currency: string | null;
+  /** Change of quantity, signed; "0" where there is none, null where the broker's word does not say which it is. */
+  readonly amount: DecimalString | null;
+  /** The broker has taken it back: it explains nothing. */
+  readonly canceled: boolean;
+  readonly at: Timestamp;
+}
+
+export interface ActivityPage {
+  readonly activities: readonly ActivityReport[];
   /** Where the next read begins; the given cursor where nothing came after it. */
   readonly cursor: ActivityCursor;
 }

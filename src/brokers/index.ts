@@ -1,6 +1,8 @@
 /** Brokers: the contract, the Alpaca Trading API, and the paper exchange with its server. */
 export type {
   ActivityCursor,
+  ActivityPage,
+  ActivityReport,
   BrokerAdapter,
   BrokerCapabilities,
   BrokerFactory,
@@ -16,8 +18,10 @@ export type {
 export { createBroker as createAlpacaBroker } from './alpaca/adapter.ts';
 export type { AlpacaOptions } from './alpaca/options.ts';
 export { loadBroker } from './load.ts';
+export type { PaperActivity, PaperActivityRequest, PaperActivityType } from './paper/activities.ts';
 export { createBroker as createPaperBroker, PaperBroker } from './paper/adapter.ts';
-export { PaperExchange, type PaperListener } from './paper/exchange.ts';
+export type { PaperListener } from './paper/announcer.ts';
+export { PaperExchange, type PaperReplaceRequest } from './paper/exchange.ts';
 export {
   type BrokerOperation,
   brokerOperations,

@@ -1,25 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ActivityCursor, BrokerAdapter, OrderRequest, StreamListener } from '../../src/brokers/adapter.ts';
-import type { Misbehavior } from '../../src/brokers/paper/faults.ts';
-import { BrokerError } from '../../src/model/errors.ts';
-import type { MarketEvent } from '../../src/model/market.ts';
+import type { ActivityCursor, BrokerAdapter } from '../../src/brokers/adapter.ts';
 import {
   accountReportSchema,
   type FillReport,
   fillReportSchema,
-  type OrderReport,
   orderReportSchema,
   positionReportSchema,
 } from '../../src/model/report.ts';
-
-/** One adapter and the market behind it: USD 10,000, AAPL and MSFT in USD, no fees, shorts allowed, ids enforced. */
-export interface BrokerHarness {
-  readonly adapter: BrokerAdapter;
-  market(event: MarketEvent): void;
-  misbehave(fault: Misbehavior): void;
-  /** Ends what the harness opened, the adapter included. */
-  close(): Promise<void>;
-}
+import { type BrokerHarness, failure, limit, listen, market, trade } from './broker-requests.ts';
 
 const start: ActivityCursor = { activity_id: null, at: null };
 
@@ -225,64 +213,6 @@ export function describeBroker(name: string, open: () => Promise<BrokerHarness>)
       expect(told.map((fill) => fill.order_id)).toEqual(['a', 'a']);
     });
 
-    it.each<Misbehavior>([
-      { kind: 'drop_answer_after_accept', times: 1 },
-      { kind: 'delay', times: 1, ms: 5_000, on: 'submitOrder' },
-    ])('has the order although its answer was lost ($kind), and says that nothing is known', async (fault) => {
-      harness.misbehave(fault);
-      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90'), { timeoutMs: 200 }));
-      expect(error.code).toBe(fault.kind === 'delay' ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE');
-      expect(error.retryable).toBe(true);
-      expect(await broker.fetchOrder('a')).toMatchObject({ order_id: 'a', status: 'open' });
-    });
-
-    it.each<[Misbehavior, string]>([
-      [{ kind: 'http_429', ms: 2_000 }, 'BROKER_RATE_LIMITED'],
-      [{ kind: 'http_500' }, 'BROKER_UNAVAILABLE'],
-    ])('does not send an order again by itself: %j', async (fault, code) => {
-      harness.misbehave(fault);
-      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90')));
-      expect(error).toMatchObject({ code, retryable: true });
-      if (fault.kind === 'http_429') expect(error.details['retry_after_ms']).toBe(2_000);
-      expect(await broker.fetchOrder('a')).toBeNull();
-    });
-
-    it('passes on an empty list of positions as it came', async () => {
-      await broker.submitOrder(market('a', 'AAPL', '1'));
-      harness.market(trade('AAPL', '100', '1'));
-      harness.misbehave({ kind: 'stale_positions' });
-      await broker.submitOrder(market('b', 'AAPL', '1'));
-      harness.market(trade('AAPL', '100', '1'));
-      expect(await broker.fetchPositions()).toMatchObject([{ amount: '1' }]);
-      harness.misbehave({ kind: 'empty_positions' });
-      expect(await broker.fetchPositions()).toEqual([]);
-      expect(await broker.fetchPositions()).toMatchObject([{ amount: '2' }]);
-    });
-
-    it('comes back after its stream is cut, and what happened meanwhile is in the list of executions', async () => {
-      const stream = await listen(broker);
-      await broker.submitOrder(market('a', 'AAPL', '1'));
-      harness.misbehave({ kind: 'disconnect' });
-      harness.market(trade('AAPL', '100', '1'));
-      await stream.until(() => stream.connects === 2);
-      expect(stream.disconnects).toHaveLength(1);
-      expect(stream.updates.filter(({ fill }) => fill !== null)).toEqual([]);
-      expect((await broker.fetchFills(start)).fills).toHaveLength(1);
-      await broker.submitOrder(market('b', 'AAPL', '1'));
-      harness.market(trade('AAPL', '101', '1'));
-      await stream.until(() => stream.updates.some(({ fill }) => fill?.price === '101'));
-    });
-
-    it('tells an execution twice when the broker does, under one id', async () => {
-      const stream = await listen(broker);
-      harness.misbehave({ kind: 'duplicate_stream_event' });
-      await broker.submitOrder(market('a', 'AAPL', '1'));
-      harness.market(trade('AAPL', '100', '1'));
-      await stream.until(() => stream.updates.filter(({ fill }) => fill !== null).length === 2);
-      const ids = stream.updates.flatMap(({ fill }) => (fill === null ? [] : [fill.execution_id]));
-      expect(new Set(ids).size).toBe(1);
-    });
-
     it('tells nothing more once its stream is closed', async () => {
       const stream = await listen(broker);
       await stream.close();
@@ -301,81 +231,6 @@ export function describeBroker(name: string, open: () => Promise<BrokerHarness>)
       await expect(listen(broker)).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' });
     });
   });
-}
-
-export function market(orderId: string, asset: string, amount: string): OrderRequest {
-  return {
-    order_id: orderId,
-    asset,
-    amount,
-    order_type: 'market',
-    limit_price: null,
-    stop_price: null,
-    time_in_force: 'gtc',
-  };
-}
-
-export function limit(orderId: string, asset: string, amount: string, price: string): OrderRequest {
-  return { ...market(orderId, asset, amount), order_type: 'limit', limit_price: price };
-}
-
-export function trade(asset: string, price: string, amount: string, at = '2025-10-02T14:30:00.000000Z'): MarketEvent {
-  return { kind: 'trade', asset, price, amount, aggressor: null, at };
-}
-
-export async function failure(promise: Promise<unknown>): Promise<BrokerError> {
-  const error = await promise.then(
-    () => new Error('it did not fail'),
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(BrokerError);
-  return error as BrokerError;
-}
-
-export interface Listening {
-  connects: number;
-  readonly disconnects: string[];
-  readonly updates: { readonly report: OrderReport; readonly fill: FillReport | null }[];
-  /** Resolves once the condition holds, which is looked at after each call of the listener. */
-  until(condition: () => boolean): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Connects, and resolves once the stream is. */
-export async function listen(broker: BrokerAdapter): Promise<Listening> {
-  const waiting: { readonly condition: () => boolean; readonly resolve: () => void }[] = [];
-  const look = () => {
-    for (const waiter of waiting) if (waiter.condition()) waiter.resolve();
-  };
-  const listening: Listening = {
-    connects: 0,
-    disconnects: [],
-    updates: [],
-    until: (condition) =>
-      new Promise((resolve) => {
-        waiting.push({ condition, resolve });
-        look();
-      }),
-    close: async () => (await connection).close(),
-  };
-  const listener: StreamListener = {
-    connected: () => {
-      listening.connects += 1;
-      look();
-    },
-    disconnected: (reason) => {
-      listening.disconnects.push(reason);
-      look();
-    },
-    update: (report, fill) => {
-      listening.updates.push({ report, fill });
-      look();
-    },
-  };
-  const connection = broker.connect(listener);
-  await connection;
-  await listening.until(() => listening.connects > 0);
-  return listening;
 }
 
 /** A report with the contract's fields only: an adapter may tell more. */

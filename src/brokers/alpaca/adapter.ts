@@ -1,10 +1,10 @@
-import type { z } from 'zod';
 import { BrokerError } from '../../model/errors.ts';
 import { decimal, decimalString } from '../../model/money.ts';
-import type { AccountReport, FillReport, OrderReport, PositionReport } from '../../model/report.ts';
-import { micros } from '../../model/time.ts';
+import type { AccountReport, OrderReport, PositionReport } from '../../model/report.ts';
+import { micros, type Timestamp } from '../../model/time.ts';
 import type {
   ActivityCursor,
+  ActivityPage,
   BrokerAdapter,
   BrokerCapabilities,
   CallOptions,
@@ -19,17 +19,10 @@ import { AlpacaClient } from './client.ts';
 import { type Deadline, startDeadline } from './deadline.ts';
 import { type BrokerKeys, readKeys } from './keys.ts';
 import { type AlpacaOptions, parseAlpacaOptions } from './options.ts';
-import {
-  type AlpacaActivity,
-  type AlpacaOrder,
-  accountSchema,
-  activitiesSchema,
-  orderSchema,
-  ordersSchema,
-  positionsSchema,
-} from './schemas.ts';
+import { activities, type Get, openOrders } from './pages.ts';
+import { type AlpacaOrder, accountSchema, orderSchema, positionsSchema } from './schemas.ts';
 import { openAlpacaStream } from './stream.ts';
-import { accountReport, activityFill, orderReport, positionReport } from './translate.ts';
+import { accountReport, activityFill, activityReport, orderReport, positionReport } from './translate.ts';
 
 /**
  * The Alpaca Trading API as a broker module. Options: see AlpacaOptions; all have defaults.
@@ -40,8 +33,6 @@ export function createBroker(options?: unknown): AlpacaBroker {
   return new AlpacaBroker('alpaca', parsed, readKeys(parsed, process.env));
 }
 
-const ordersPerPage = 500;
-const activitiesPerPage = 100;
 /** Order ids by which fills are told whose they are; the oldest are forgotten beyond this. */
 const knownOrdersMax = 100_000;
 
@@ -136,26 +127,8 @@ export class AlpacaBroker implements BrokerAdapter {
   }
 
   async fetchOpenOrders(options?: CallOptions): Promise<readonly OrderReport[]> {
-    const deadline = this.#deadline(options);
-    const orders = new Map<string, AlpacaOrder>();
-    let last: string | null = null;
-    for (;;) {
-      const query: Record<string, string> = {
-        status: 'open',
-        direction: 'asc',
-        nested: 'false',
-        limit: `${ordersPerPage}`,
-      };
-      // By id and not by time: orders of one instant would be lost between two pages.
-      if (last !== null) query['after_order_id'] = last;
-      const page = await this.#get('/v2/orders', query, ordersSchema, 'open orders', deadline);
-      const before = orders.size;
-      for (const order of page) orders.set(order.id, order);
-      last = page.at(-1)?.id ?? null;
-      if (page.length < ordersPerPage) break;
-      if (orders.size === before) throw stuck('open orders');
-    }
-    return [...orders.values()].map((order) => this.#report(order));
+    const orders = await openOrders(this.#get, this.#deadline(options));
+    return orders.map((order) => this.#report(order));
   }
 
   async fetchOrder(orderId: string, options?: CallOptions): Promise<OrderReport | null> {
@@ -175,33 +148,26 @@ export class AlpacaBroker implements BrokerAdapter {
   }
 
   async fetchFills(cursor: ActivityCursor, options?: CallOptions): Promise<FillPage> {
-    const deadline = this.#deadline(options);
-    const activities = new Map<string, AlpacaActivity>();
-    let token = cursor.activity_id;
-    for (;;) {
-      const query: Record<string, string> = { direction: 'asc', page_size: `${activitiesPerPage}` };
-      if (token !== null) query['page_token'] = token;
-      // Documented in whole seconds and exclusive: begin early, and drop what is too early below.
-      else if (cursor.at !== null)
-        query['after'] = new Date(micros(cursor.at) / 1000 - 1000).toISOString().replace(/\.\d+Z$/, 'Z');
-      const page = await this.#get('/v2/account/activities/FILL', query, activitiesSchema, 'fills', deadline);
-      // Only an empty page is the end: a server may give fewer at a time than it was asked for.
-      const last = page.at(-1);
-      if (last === undefined) break;
-      const before = activities.size;
-      for (const activity of page) activities.set(activity.id, activity);
-      if (activities.size === before) throw stuck('fills');
-      token = last.id;
-    }
-    const from = cursor.activity_id === null && cursor.at !== null ? micros(cursor.at) : Number.NEGATIVE_INFINITY;
-    const fills = [...activities.values()]
-      .filter((activity) => micros(activity.transaction_time) >= from)
-      .map(
-        (activity): FillReport =>
-          activityFill(activity, this.#options.assets, this.#clientIds.get(activity.order_id) ?? null),
-      );
+    const entries = await activities('fills', cursor, this.#get, this.#deadline(options));
+    const fills = entries
+      .flatMap((entry) => (entry.kind === 'fill' ? [entry.fill] : []))
+      .map((fill) => activityFill(fill, this.#options.assets, this.#clientIds.get(fill.order_id) ?? null))
+      .filter(notBefore(cursor));
     const newest = fills.at(-1);
     return { fills, cursor: newest === undefined ? cursor : { activity_id: newest.activity_id, at: newest.at } };
+  }
+
+  async fetchActivities(cursor: ActivityCursor, options?: CallOptions): Promise<ActivityPage> {
+    const entries = await activities('activities', cursor, this.#get, this.#deadline(options));
+    const told = entries
+      .flatMap((entry) => (entry.kind === 'other' ? [entry.other] : []))
+      .map((other) => activityReport(other, this.#options.assets) ?? raiseTimeless(other.id))
+      .filter(notBefore(cursor));
+    const newest = told.at(-1);
+    return {
+      activities: told,
+      cursor: newest === undefined ? cursor : { activity_id: newest.activity_id, at: newest.at },
+    };
   }
 
   async connect(listener: StreamListener): Promise<StreamConnection> {
@@ -243,15 +209,8 @@ export class AlpacaBroker implements BrokerAdapter {
     this.#streams.clear();
   }
 
-  #get<T>(
-    path: string,
-    query: Record<string, string>,
-    schema: z.ZodType<T>,
-    what: string,
-    deadline: Deadline,
-  ): Promise<T> {
-    return this.#client.request({ method: 'GET', path, query, schema, what }, deadline);
-  }
+  readonly #get: Get = (path, query, schema, what, deadline) =>
+    this.#client.request({ method: 'GET', path, query, schema, what }, deadline);
 
   #deadline(options: CallOptions | undefined): Deadline {
     return startDeadline(options?.timeoutMs ?? this.#options.timeoutMs, this.#closing.signal);
@@ -291,6 +250,13 @@ export class AlpacaBroker implements BrokerAdapter {
   }
 }
 
-function stuck(what: string): BrokerError {
-  return new BrokerError('BROKER_ANSWER_INVALID', `broker, ${what}: a page repeats the one before it`);
+/** What asking early brought: a cursor that is a time, and no place in the list, begins at that instant. */
+function notBefore(cursor: ActivityCursor): (entry: { readonly at: Timestamp }) => boolean {
+  if (cursor.activity_id !== null || cursor.at === null) return () => true;
+  const from = micros(cursor.at);
+  return ({ at }) => micros(at) >= from;
+}
+
+function raiseTimeless(id: string): never {
+  throw new BrokerError('BROKER_ANSWER_INVALID', `broker, activities: ${id.slice(0, 80)} has no time that can be read`);
 }

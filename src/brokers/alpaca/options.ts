@@ -9,7 +9,7 @@ export interface AlpacaOptions {
   readonly keyIdEnv: string;
   readonly secretKeyEnv: string;
   readonly keysFile?: string;
-  /** Asset for each symbol that is not its own name: positions of crypto pairs come without the slash ("BTCUSD": "BTC/USD"). */
+  /** Asset for each symbol that is not its own name. Crypto positions, which come without the slash, need none: "BTCUSD" is "BTC/USD". */
   readonly assets: Readonly<Record<string, string>>;
   /** How long a call may take, retries and pages included, where the caller doesn't say. Milliseconds. */
   readonly timeoutMs: number;

@@ -7,7 +7,7 @@ import { Decimal, type DecimalString, decimalString } from '../../model/money.ts
 import { micros, type Timestamp, timestamp } from '../../model/time.ts';
 
 export interface AlpacaError {
-  readonly code?: number | undefined;
+  readonly code?: number | string | undefined;
   readonly message: string;
 }
 
@@ -34,6 +34,7 @@ export interface OwnMoney {
 
 export interface AlpacaPosition {
   readonly symbol: string;
+  readonly asset_class?: string | null | undefined;
   readonly qty: DecimalString;
   readonly side: 'long' | 'short';
   readonly avg_entry_price?: DecimalString | null | undefined;
@@ -71,6 +72,20 @@ export interface AlpacaActivity {
   readonly holdfast?: OwnMoney | undefined;
 }
 
+/** What is no trade. `qty` is what the type makes of it. */
+export interface AlpacaNonTrade {
+  readonly id: string;
+  readonly activity_type: string;
+  readonly activity_sub_type?: string | null | undefined;
+  readonly symbol?: string | null | undefined;
+  readonly net_amount?: DecimalString | null | undefined;
+  readonly qty?: DecimalString | null | undefined;
+  readonly currency?: string | null | undefined;
+  readonly status?: string | null | undefined;
+  readonly created_at?: Timestamp | null | undefined;
+  readonly date?: string | null | undefined;
+}
+
 export interface AlpacaTradeUpdate {
   readonly event: string;
   readonly execution_id?: string | null | undefined;
@@ -98,7 +113,10 @@ const time = z.string().transform((text, context): Timestamp => {
 
 const ownMoney = z.object({ currency: z.string(), fee: number.optional(), fee_currency: z.string().optional() });
 
-export const errorSchema: z.ZodType<AlpacaError> = z.object({ code: z.number().optional(), message: z.string() });
+export const errorSchema: z.ZodType<AlpacaError> = z.object({
+  code: z.union([z.number(), z.string()]).optional(),
+  message: z.string(),
+});
 
 export const accountSchema: z.ZodType<AlpacaAccount> = z.object({
   id: z.string(),
@@ -116,6 +134,7 @@ export const accountSchema: z.ZodType<AlpacaAccount> = z.object({
 export const positionsSchema: z.ZodType<AlpacaPosition[]> = z.array(
   z.object({
     symbol: z.string(),
+    asset_class: z.string().nullish(),
     qty: number,
     side: z.enum(['long', 'short']),
     avg_entry_price: number.nullish(),
@@ -145,17 +164,51 @@ export const orderSchema: z.ZodType<AlpacaOrder> = z.object({
 
 export const ordersSchema: z.ZodType<AlpacaOrder[]> = z.array(orderSchema);
 
-export const activitiesSchema: z.ZodType<AlpacaActivity[]> = z.array(
-  z.object({
-    id: z.string().min(1),
-    order_id: z.string(),
-    symbol: z.string(),
-    side: z.string(),
-    qty: number,
-    price: number,
-    transaction_time: time,
-    holdfast: ownMoney.optional(),
-  }),
+const fillSchema: z.ZodType<AlpacaActivity> = z.object({
+  id: z.string().min(1),
+  order_id: z.string(),
+  symbol: z.string(),
+  side: z.string(),
+  qty: number,
+  price: number,
+  transaction_time: time,
+  holdfast: ownMoney.optional(),
+});
+
+const nonTradeSchema: z.ZodType<AlpacaNonTrade> = z.object({
+  id: z.string().min(1),
+  activity_type: z.string().min(1),
+  activity_sub_type: z.string().nullish(),
+  symbol: z.string().nullish(),
+  net_amount: number.nullish(),
+  qty: number.nullish(),
+  currency: z.string().nullish(),
+  status: z.string().nullish(),
+  created_at: time.nullish(),
+  date: z.string().nullish(),
+});
+
+/** One entry of a list of activities: its id, for the next page, and what it is. Anything but a fill is none, whatever was asked for. */
+export type AlpacaEntry =
+  | { readonly kind: 'fill'; readonly id: string; readonly fill: AlpacaActivity }
+  | { readonly kind: 'other'; readonly id: string; readonly other: AlpacaNonTrade };
+
+const isOther = (value: unknown): boolean => {
+  const type = (value as { readonly activity_type?: unknown } | null)?.activity_type;
+  return type !== undefined && type !== 'FILL';
+};
+
+export const activitiesSchema: z.ZodType<AlpacaEntry[]> = z.array(
+  z.union([
+    z
+      .custom<unknown>((value) => !isOther(value))
+      .pipe(fillSchema)
+      .transform((fill): AlpacaEntry => ({ kind: 'fill', id: fill.id, fill })),
+    z
+      .custom<unknown>(isOther)
+      .pipe(nonTradeSchema)
+      .transform((other): AlpacaEntry => ({ kind: 'other', id: other.id, other })),
+  ]),
 );
 
 export const tradeUpdateSchema: z.ZodType<AlpacaTradeUpdate> = z.object({

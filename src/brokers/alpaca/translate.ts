@@ -2,7 +2,16 @@
 import { type DecimalString, decimal, decimalString } from '../../model/money.ts';
 import type { OrderStatus, OrderType, TimeInForce } from '../../model/order.ts';
 import type { AccountReport, FillReport, OrderReport, PositionReport } from '../../model/report.ts';
-import type { AlpacaAccount, AlpacaActivity, AlpacaOrder, AlpacaPosition, AlpacaTradeUpdate } from './schemas.ts';
+import { micros, type Timestamp, timestamp } from '../../model/time.ts';
+import type { ActivityReport } from '../adapter.ts';
+import type {
+  AlpacaAccount,
+  AlpacaActivity,
+  AlpacaNonTrade,
+  AlpacaOrder,
+  AlpacaPosition,
+  AlpacaTradeUpdate,
+} from './schemas.ts';
 
 /** Asset for each symbol whose name is another. */
 export type AssetNames = Readonly<Record<string, string>>;
@@ -24,7 +33,7 @@ export function accountReport(account: AlpacaAccount): AccountReport {
 
 export function positionReport(position: AlpacaPosition, names: AssetNames): PositionReport {
   return {
-    asset: assetOf(position.symbol, names),
+    asset: position.asset_class === 'crypto' ? pairOf(position.symbol, names) : assetOf(position.symbol, names),
     // Short positions have been seen with and without a minus sign; the side is what is documented.
     amount: signed(position.side === 'short', position.qty),
     cost_basis: position.avg_entry_price ?? null,
@@ -78,6 +87,44 @@ export function activityFill(activity: AlpacaActivity, names: AssetNames, orderI
   };
 }
 
+/** Types whose `qty` is a change of what is held. */
+const quantityTypes = new Set([
+  ...['CFEE', 'SPLIT', 'SPIN', 'JNLS', 'ACATS', 'FOPT', 'OPASN', 'OPEXC', 'OPEXP', 'OPTRD', 'REORG', 'MA', 'NC'],
+]);
+/** Types whose `qty`, where they have one, is not a change; a stock dividend's may be, and Alpaca's documentation does not say. */
+const cashTypes = /^(DIV(?!$)|INT|FEE$|CSD$|CSW$|TRANS$|JNLC$|ACATC$|PTC$|PTR$|CGD$|OPCSH$)/;
+
+/** What is no trade, as what it changed. Null where it has no time that can be read. */
+export function activityReport(activity: AlpacaNonTrade, names: AssetNames): ActivityReport | null {
+  const { activity_type: type, activity_sub_type, symbol, qty } = activity;
+  const at = timeOf(activity);
+  if (at === null) return null;
+  const cashOnly = cashTypes.test(type) || (type === 'DIV' && activity_sub_type !== 'SDIV');
+  const change = quantityTypes.has(type) ? (qty ?? '0') : null;
+  return {
+    activity_id: activity.id,
+    type,
+    sub_type: activity_sub_type || null,
+    asset: !symbol ? null : type === 'CFEE' ? pairOf(symbol, names) : assetOf(symbol, names),
+    cash: activity.net_amount ?? '0',
+    currency: activity.currency || null,
+    amount: cashOnly || !qty ? '0' : change,
+    canceled: activity.status === 'canceled',
+    at,
+  };
+}
+
+/** A date is told without a time: its beginning, in UTC. */
+function timeOf({ created_at, date }: AlpacaNonTrade): Timestamp | null {
+  if (created_at) return created_at;
+  if (!date) return null;
+  try {
+    return timestamp(micros(/^\d{4}-\d{2}-\d{2}$/.test(date) ? `${date}T00:00:00Z` : date));
+  } catch {
+    return null;
+  }
+}
+
 /** The execution that a stream update tells; null for other updates, undefined for one that should tell one and does not. */
 export function updateFill(update: AlpacaTradeUpdate, names: AssetNames): FillReport | null | undefined {
   if (update.event !== 'fill' && update.event !== 'partial_fill') return null;
@@ -98,6 +145,16 @@ export function updateFill(update: AlpacaTradeUpdate, names: AssetNames): FillRe
 
 function assetOf(symbol: string, names: AssetNames): string {
   return Object.hasOwn(names, symbol) ? (names[symbol] ?? symbol) : symbol;
+}
+
+/**
+ * A crypto pair is told as "BTCUSD" among positions and as "BTC/USD" among orders: taken for two assets, each would look as if it
+ * lacked what the other has. What Alpaca quotes in is a short list.
+ */
+function pairOf(symbol: string, names: AssetNames): string {
+  if (Object.hasOwn(names, symbol) || symbol.includes('/')) return assetOf(symbol, names);
+  const [, unit, quote] = /^(.+)(USD|USDT|USDC|BTC)$/.exec(symbol) ?? [];
+  return unit === undefined ? symbol : assetOf(`${unit}/${quote}`, names);
 }
 
 function signed(negative: boolean, text: DecimalString): DecimalString {

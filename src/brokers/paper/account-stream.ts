@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
 import { z } from 'zod';
-import { updateJson } from './alpaca-json.ts';
+import { updateJson } from './alpaca-json-activities.ts';
 import type { PaperExchange } from './exchange.ts';
 import { authorized, type PaperKeys } from './http.ts';
 

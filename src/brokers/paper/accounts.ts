@@ -36,8 +36,24 @@ export class PaperAccount {
 
   /** Books one execution: `amount` signed, `fee` in the same currency. */
   book(asset: string, currency: string, amount: Decimal, price: Decimal, fee: Decimal): void {
-    this.#cash.set(currency, this.cash(currency).minus(amount.times(price)).minus(fee));
+    this.addCash(currency, amount.times(price).plus(fee).negated());
     this.#hold(asset, after(this.holding(asset), amount, price));
+  }
+
+  addCash(currency: string, amount: Decimal): void {
+    this.#cash.set(currency, this.cash(currency).plus(amount));
+  }
+
+  /** Takes units as a fee: they leave at their average cost. */
+  takeUnits(asset: string, units: Decimal): void {
+    const held = this.holding(asset);
+    if (!units.isZero()) this.#hold(asset, after(held, units.negated(), averageCost(held)));
+  }
+
+  /** Changes how many units there are for the same cost, as a split does. */
+  rescale(asset: string, amount: Decimal): void {
+    const held = this.holding(asset);
+    this.#hold(asset, { amount: held.amount.plus(amount), cost: held.cost });
   }
 
   /** Moves a position without an execution and without cash, at `price` where there was none and at its average cost otherwise. */

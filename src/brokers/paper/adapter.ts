@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { BrokerError, ConfigError } from '../../model/errors.ts';
 import type { AccountReport, OrderReport, PositionReport } from '../../model/report.ts';
+import { micros } from '../../model/time.ts';
 import type {
   ActivityCursor,
+  ActivityPage,
   BrokerAdapter,
   BrokerCapabilities,
   CallOptions,
@@ -17,6 +19,7 @@ import type {
 import { AlpacaBroker } from '../alpaca/adapter.ts';
 import { readKeys } from '../alpaca/keys.ts';
 import { parseAlpacaOptions } from '../alpaca/options.ts';
+import type { PaperActivity } from './activities.ts';
 import type { PaperExchange } from './exchange.ts';
 import type { BrokerOperation } from './faults.ts';
 
@@ -76,7 +79,10 @@ export class PaperBroker implements BrokerAdapter {
   }
 
   async fetchOpenOrders(options?: CallOptions): Promise<readonly OrderReport[]> {
-    return this.#call('fetchOpenOrders', options, () => this.#exchange.openOrders());
+    const { faults } = this.#exchange;
+    return this.#call('fetchOpenOrders', options, () =>
+      faults.list('fetchOpenOrders', this.#exchange.openOrders(), ({ asset }) => asset),
+    );
   }
 
   async fetchOrder(orderId: string, options?: CallOptions): Promise<OrderReport | null> {
@@ -85,9 +91,24 @@ export class PaperBroker implements BrokerAdapter {
 
   async fetchFills(cursor: ActivityCursor, options?: CallOptions): Promise<FillPage> {
     return this.#call('fetchFills', options, () => {
-      const fills = this.#exchange.fills(cursor);
+      const { faults } = this.#exchange;
+      const fills = faults.list('fetchFills', this.#exchange.fills(cursor), ({ asset }) => asset);
       const newest = fills.at(-1);
       return { fills, cursor: newest === undefined ? cursor : { activity_id: newest.activity_id, at: newest.at } };
+    });
+  }
+
+  async fetchActivities(cursor: ActivityCursor, options?: CallOptions): Promise<ActivityPage> {
+    return this.#call('fetchActivities', options, () => {
+      const after = this.#exchange.activities().filter(isAfter(cursor));
+      const newest = after.at(-1);
+      return {
+        activities: after.map(({ activity_id, type, sub_type, asset, cash, currency, amount, at }) => ({
+          ...{ activity_id, type, sub_type, asset, cash, currency, amount, at },
+          canceled: false,
+        })),
+        cursor: newest === undefined ? cursor : { activity_id: newest.activity_id, at: newest.at },
+      };
     });
   }
 
@@ -167,6 +188,13 @@ export class PaperBroker implements BrokerAdapter {
       retryable: true,
     });
   }
+}
+
+function isAfter({ activity_id, at }: ActivityCursor): (activity: PaperActivity) => boolean {
+  if (activity_id !== null) return (activity) => activity.activity_id > activity_id;
+  if (at === null) return () => true;
+  const from = micros(at);
+  return (activity) => micros(activity.at) >= from;
 }
 
 function unreachable(operation: string, reason: string, retryable: boolean): BrokerError {

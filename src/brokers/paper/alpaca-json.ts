@@ -1,13 +1,12 @@
 /**
- * The exchange's values in the shapes of the Alpaca Trading API. What that API has no place for stands in an object `holdfast`: the
+ * Account, positions and orders in the shapes of the Alpaca Trading API. What that API has no place for stands in an object `holdfast`: the
  * cash of other currencies, an asset's currency, fees of an execution, why an order ended.
  */
 import { Decimal, decimal, decimalString, zero } from '../../model/money.ts';
 import type { PositionReport } from '../../model/report.ts';
 import type { PaperExchange } from './exchange.ts';
 import { uuidOf } from './ids.ts';
-import type { ListedAsset } from './options.ts';
-import { type PaperFill, type PaperOrder, type PaperUpdate, quotient } from './orders.ts';
+import { type PaperOrder, quotient } from './orders.ts';
 
 export type AlpacaJson = Readonly<Record<string, unknown>>;
 
@@ -126,64 +125,6 @@ export function orderJson(exchange: PaperExchange, order: PaperOrder): AlpacaJso
   };
 }
 
-export function activityJson(fill: PaperFill): AlpacaJson {
-  return {
-    id: fill.activity_id,
-    activity_type: 'FILL',
-    transaction_time: fill.at,
-    type: fill.order_status === 'filled' ? 'fill' : 'partial_fill',
-    price: fill.price,
-    qty: unsigned(fill.amount),
-    side: sideOf(fill.amount),
-    symbol: fill.asset,
-    leaves_qty: unsigned(fill.leaves_amount),
-    cum_qty: unsigned(fill.cumulative_amount),
-    order_id: fill.broker_order_id,
-    order_status: fill.order_status,
-    holdfast: money(fill),
-  };
-}
-
-/** The data of a trade_updates message. */
-export function updateJson(exchange: PaperExchange, update: PaperUpdate): AlpacaJson {
-  const { fill } = update;
-  return {
-    event: update.event,
-    timestamp: update.at,
-    execution_id: fill?.execution_id ?? null,
-    order: orderJson(exchange, update.order),
-    ...(fill === null
-      ? {}
-      : { price: fill.price, qty: unsigned(fill.amount), position_qty: update.position_amount, holdfast: money(fill) }),
-  };
-}
-
-export function assetJson(asset: ListedAsset, shorts: boolean): AlpacaJson {
-  return {
-    id: uuidOf(asset.name),
-    class: asset.assetClass,
-    exchange: 'NASDAQ',
-    symbol: asset.name,
-    name: asset.name,
-    status: 'active',
-    tradable: true,
-    marginable: false,
-    shortable: shorts,
-    easy_to_borrow: shorts,
-    fractionable: true,
-  };
-}
-
-/** The paper market never closes. */
-export function clockJson(exchange: PaperExchange): AlpacaJson {
-  const tomorrow = new Date(Date.parse(exchange.now()) + 86_400_000).toISOString();
-  return { timestamp: exchange.now(), is_open: true, next_open: tomorrow, next_close: tomorrow };
-}
-
-function money(fill: PaperFill): AlpacaJson {
-  return { currency: fill.currency, fee: fill.fee, fee_currency: fill.fee_currency };
-}
-
 function marketValue(position: PositionReport): Decimal {
   return decimal(position.amount).times(position.last_price ?? position.cost_basis ?? '0');
 }
@@ -192,10 +133,10 @@ function sum(values: readonly Decimal[]): Decimal {
   return values.length === 0 ? zero : Decimal.sum(...values);
 }
 
-function unsigned(amount: string): string {
+export function unsigned(amount: string): string {
   return amount.replace(/^-/, '');
 }
 
-function sideOf(amount: string): 'buy' | 'sell' {
+export function sideOf(amount: string): 'buy' | 'sell' {
   return amount.startsWith('-') ? 'sell' : 'buy';
 }

@@ -1,6 +1,7 @@
 import { Decimal, decimalString, zero } from '../../model/money.ts';
 import { averageCost, type Holding, type PaperAccount } from './accounts.ts';
 import type { CheckedRequest } from './checks.ts';
+import { amountPlaces } from './matching.ts';
 import type { ListedAsset } from './options.ts';
 import { type LiveOrder, remaining } from './orders.ts';
 import { refuse } from './refusals.ts';
@@ -51,10 +52,18 @@ export function checkFunds(book: Book, asset: ListedAsset, request: CheckedReque
       },
     );
   }
+  if (request.side === 'sell' && asset.assetClass === 'crypto') {
+    const [unit = asset.name] = asset.name.split('/');
+    throw refuse(
+      'insufficient_amount',
+      `insufficient balance for ${unit} (requested: ${decimalString(request.amount)}, available: 0)`,
+      { available: '0', balance: '0', symbol: unit },
+    );
+  }
   if (request.side === 'sell' && !book.shorts) {
     throw refuse('shorts_not_allowed', 'account is not allowed to short', { symbol: asset.name });
   }
-  const cost = exposure(book, asset, request.amount, request.limit ?? request.stop);
+  const cost = exposure(book, asset, request.side, request.amount, request.limit ?? request.stop);
   const power = buyingPower(book, asset.currency, without);
   if (cost.lte(power)) return;
   throw refuse('insufficient_buying_power', 'insufficient buying power', {
@@ -76,20 +85,56 @@ export function heldForOrders(book: Book, asset: string, side: 'buy' | 'sell', w
   return held;
 }
 
-/** What an execution costs beside its price, rounded to 12 places. */
-export function feeOf(asset: ListedAsset, notional: Decimal): Decimal {
-  return notional.abs().times(asset.feeBps).dividedBy(10_000).toDecimalPlaces(12, Decimal.ROUND_HALF_EVEN);
+/**
+ * @throws BrokerError BROKER_REJECTED where the order would trade with a live one of the account's own: one of the two has no limit,
+ * or their limits meet. Whether a stop has been triggered is not looked at.
+ */
+export function refuseWash(book: Book, asset: string, request: CheckedRequest): void {
+  for (const order of book.liveOrders(asset)) {
+    if (order.side === request.side) continue;
+    const [buy, sell] = request.side === 'buy' ? [request, order] : [order, request];
+    if (buy.limit !== null && sell.limit !== null && buy.limit.lt(sell.limit)) continue;
+    throw refuse('wash_trade', 'potential wash trade detected. use complex orders', {
+      existing_order_id: order.id,
+      reject_reason: `opposite side ${order.limit === null ? 'market/stop' : 'limit'} order exists`,
+    });
+  }
+}
+
+export interface Fee {
+  readonly amount: Decimal;
+  readonly currency: string;
+  /** Whether it is taken in units of the asset. */
+  readonly inUnits: boolean;
+}
+
+/** What an execution costs beside its price: money is rounded to 12 places, units to those of an amount. */
+export function feeOf(asset: ListedAsset, side: 'buy' | 'sell', amount: Decimal, price: Decimal): Fee {
+  const inUnits = side === 'buy' && asset.feeUnit !== null;
+  const of = inUnits ? amount : amount.times(price);
+  return {
+    amount: of
+      .times(asset.feeBps)
+      .dividedBy(10_000)
+      .toDecimalPlaces(inUnits ? amountPlaces : 12, Decimal.ROUND_HALF_EVEN),
+    currency: inUnits && asset.feeUnit !== null ? asset.feeUnit : asset.currency,
+    inUnits,
+  };
+}
+
+/** What of a fee is paid in cash. */
+export function cashOf(fee: Fee): Decimal {
+  return fee.inUnits ? zero : fee.amount;
 }
 
 function reserved(book: Book, order: LiveOrder): Decimal {
   const asset = book.asset(order.asset);
   if (asset === undefined || closes(book.account.holding(order.asset), order.side)) return zero;
-  return exposure(book, asset, remaining(order), order.limit ?? order.stop);
+  return exposure(book, asset, order.side, remaining(order), order.limit ?? order.stop);
 }
 
 /** At the order's own price, or else the market's; an asset without any price yet is settled when it fills. */
-function exposure(book: Book, asset: ListedAsset, amount: Decimal, own: Decimal | null): Decimal {
+function exposure(book: Book, asset: ListedAsset, side: 'buy' | 'sell', amount: Decimal, own: Decimal | null): Decimal {
   const price = own ?? book.price(asset.name) ?? zero;
-  const notional = amount.times(price);
-  return notional.plus(feeOf(asset, notional));
+  return amount.times(price).plus(cashOf(feeOf(asset, side, amount, price)));
 }

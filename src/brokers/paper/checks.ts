@@ -39,6 +39,14 @@ export function checkRequest(request: OrderRequest): CheckedRequest {
   };
 }
 
+/** What an asset's class does not take. @throws BrokerError BROKER_REJECTED */
+export function checkClass(request: CheckedRequest, assetClass: 'us_equity' | 'crypto'): void {
+  if (assetClass !== 'crypto') return;
+  if (request.timeInForce !== 'gtc' && request.timeInForce !== 'ioc')
+    throw refuse('invalid_request', 'invalid crypto time_in_force');
+  if (request.type === 'stop') throw refuse('invalid_request', 'invalid order type for crypto order');
+}
+
 function price(text: DecimalString | null, name: string, wanted: boolean, type: OrderType): Decimal | null {
   if (text === null) {
     if (wanted) throw refuse('invalid_request', `${type} orders require ${name}`);

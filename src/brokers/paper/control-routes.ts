@@ -1,9 +1,10 @@
 /** The paths of our own, by which a demo or a test has the paper broker do what no real one can be told to. */
 import { z } from 'zod';
+import { type PaperActivityRequest, paperActivityTypes } from './activities.ts';
 import type { PaperExchange } from './exchange.ts';
 import { brokerOperations, type Misbehavior, misbehaviorKinds } from './faults.ts';
 import type { PaperAnswer, PaperRoute } from './http.ts';
-import { refuse } from './refusals.ts';
+import { parse } from './request-forms.ts';
 import type { TapePlayer } from './tape-player.ts';
 
 const misbehaviorSchema = z.strictObject({
@@ -11,6 +12,14 @@ const misbehaviorSchema = z.strictObject({
   times: z.int().min(1).max(1_000_000).exactOptional(),
   ms: z.int().min(0).max(600_000).exactOptional(),
   on: z.enum(brokerOperations).exactOptional(),
+  asset: z.string().exactOptional(),
+});
+const activitySchema = z.strictObject({
+  type: z.enum(paperActivityTypes),
+  asset: z.string().exactOptional(),
+  cash: z.string().exactOptional(),
+  amount: z.string().exactOptional(),
+  currency: z.string().exactOptional(),
 });
 const adjustmentSchema = z.strictObject({ amount: z.string() });
 
@@ -24,6 +33,23 @@ export function controlRoutes(exchange: PaperExchange, player: TapePlayer): read
         const fault: Misbehavior = parse(misbehaviorSchema, body);
         exchange.misbehave(fault);
         return { status: 200, body: fault };
+      },
+    },
+    { method: 'GET', path: /^\/paper\/misbehave$/, handle: () => ({ status: 200, body: exchange.faults.armed() }) },
+    {
+      method: 'DELETE',
+      path: /^\/paper\/misbehave$/,
+      handle() {
+        exchange.faults.clear();
+        return { status: 204 };
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/paper\/activities$/,
+      handle({ body }) {
+        const request: PaperActivityRequest = parse(activitySchema, body);
+        return { status: 200, body: exchange.bookActivity(request) };
       },
     },
     {
@@ -53,11 +79,4 @@ export function controlRoutes(exchange: PaperExchange, player: TapePlayer): read
     },
     { method: 'GET', path: /^\/paper\/status$/, handle: status },
   ];
-}
-
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw refuse('invalid_request', `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'invalid'}`);
 }

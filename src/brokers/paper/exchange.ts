@@ -1,19 +1,24 @@
 import { randomInt } from 'node:crypto';
 import type { MarketEvent } from '../../model/market.ts';
 import { type Decimal, type DecimalString, decimal, decimalString, isDecimalString, zero } from '../../model/money.ts';
+import type { TimeInForce } from '../../model/order.ts';
 import type { AccountReport, PositionReport } from '../../model/report.ts';
 import { type Clock, micros, systemClock, type Timestamp, timestamp } from '../../model/time.ts';
 import type { ActivityCursor, OrderReference, OrderRequest, ReplaceRequest } from '../adapter.ts';
-import { averageCost, PaperAccount } from './accounts.ts';
-import { type Book, buyingPower, checkFunds, closes, feeOf, heldForOrders } from './buying-power.ts';
-import { type CheckedRequest, checkRequest } from './checks.ts';
+import { PaperAccount } from './accounts.ts';
+import { bookActivity, type PaperActivity, type PaperActivityRequest } from './activities.ts';
+import { Announcer, type PaperListener } from './announcer.ts';
+import { type Book, cashOf, checkFunds, closes, feeOf, refuseWash } from './buying-power.ts';
+import { type CheckedRequest, checkClass, checkRequest } from './checks.ts';
 import { Faults, type Misbehavior } from './faults.ts';
 import { type PaperIds, paperIds, uuidOf } from './ids.ts';
 import { type Execution, lastPrice, marketPrice, match } from './matching.ts';
 import { type CheckedOptions, checkOptions, type ListedAsset, type PaperExchangeOptions } from './options.ts';
+import { OrderStore } from './order-store.ts';
 import {
   isLive,
   type LiveOrder,
+  newOrder,
   type PaperFill,
   type PaperOrder,
   type PaperOrderStatus,
@@ -23,12 +28,11 @@ import {
   signed,
 } from './orders.ts';
 import { refuse } from './refusals.ts';
+import { availableAmount, reportAccount, reportPositions } from './reports.ts';
 
-/** What listens to an exchange. Called synchronously, in order, while the exchange is in a consistent state. */
-export interface PaperListener {
-  update(update: PaperUpdate): void;
-  /** Streams are to be cut. */
-  disconnect(): void;
+/** A replacement may change how long the order lives, too. */
+export interface PaperReplaceRequest extends ReplaceRequest {
+  readonly time_in_force?: TimeInForce;
 }
 
 /**
@@ -49,12 +53,12 @@ export class PaperExchange {
   readonly #ids: PaperIds;
   readonly #clock: Clock;
   readonly #timeOfEvents: boolean;
-  readonly #orders = new Map<string, LiveOrder>();
-  readonly #byClientId = new Map<string, LiveOrder>();
-  readonly #live = new Map<string, Set<LiveOrder>>();
+  readonly #opposing: 'refuse' | 'accept';
+  readonly #orders = new OrderStore();
   readonly #fills: PaperFill[] = [];
+  readonly #activities: PaperActivity[] = [];
   readonly #prices = new Map<string, DecimalString>();
-  readonly #listeners = new Set<PaperListener>();
+  readonly #announcer: Announcer = new Announcer(this.faults);
   readonly #book: Book;
   #eventTime: Timestamp | null = null;
   #stalePositions: readonly PositionReport[] = [];
@@ -72,11 +76,12 @@ export class PaperExchange {
     this.accountId = uuidOf('paper account');
     this.currency = checked.currency;
     this.shorts = options.shorts ?? true;
+    this.#opposing = options.opposingOrders ?? 'refuse';
     this.#book = {
       account: this.#account,
       shorts: this.shorts,
       asset: (name) => this.#assets.get(name),
-      liveOrders: (asset) => this.#liveOrders(asset),
+      liveOrders: (asset) => this.#orders.live(asset),
       price: (asset) => this.#price(asset),
     };
   }
@@ -84,9 +89,9 @@ export class PaperExchange {
   /** Accepts an order; it takes part from the next market event of its asset on. */
   submit(request: OrderRequest): PaperOrder {
     const checked = checkRequest(request);
-    this.#refuseKnown(checked.orderId);
+    this.#orders.refuseKnown(checked.orderId);
     const asset = this.#listed(request.asset);
-    checkFunds(this.#book, asset, checked);
+    this.#check(asset, checked);
     const order = this.#place(asset, checked, null);
     this.#tell('new', order, null);
     return reportOrder(order);
@@ -94,8 +99,7 @@ export class PaperExchange {
 
   /** Ends a live order at once. @throws BrokerError BROKER_NOT_FOUND, or BROKER_REJECTED where it is final already */
   cancel(reference: OrderReference): PaperOrder {
-    const order = this.#find(reference);
-    this.#refuseFinal(order);
+    const order = this.#orders.findLive(reference);
     this.#end(order, 'canceled', null);
     return reportOrder(order);
   }
@@ -104,9 +108,8 @@ export class PaperExchange {
    * Puts a new order, with an id of its own, in place of a live one. The new order's amount is its own: what the old one has filled
    * is not part of it, and where no amount is given it is what the old one had left. An amount's sign must be the old one's.
    */
-  replace(reference: OrderReference, request: ReplaceRequest): PaperOrder {
-    const old = this.#find(reference);
-    this.#refuseFinal(old);
+  replace(reference: OrderReference, request: PaperReplaceRequest): PaperOrder {
+    const old = this.#orders.findLive(reference);
     const checked = checkRequest({
       order_id: request.order_id,
       asset: old.asset,
@@ -114,15 +117,16 @@ export class PaperExchange {
       order_type: old.type,
       limit_price: request.limit_price ?? (old.limit === null ? null : decimalString(old.limit)),
       stop_price: request.stop_price ?? (old.stop === null ? null : decimalString(old.stop)),
-      time_in_force: old.timeInForce,
+      time_in_force: request.time_in_force ?? old.timeInForce,
     });
-    this.#refuseKnown(checked.orderId);
+    this.#orders.refuseKnown(checked.orderId);
     if (checked.side !== old.side) throw refuse('invalid_request', 'a replacement cannot change the side');
-    if (request.amount === undefined && request.limit_price === undefined && request.stop_price === undefined) {
+    const { amount, limit_price, stop_price, time_in_force } = request;
+    if ([amount, limit_price, stop_price, time_in_force].every((value) => value === undefined)) {
       throw refuse('nothing_changed', 'order parameters are not changed');
     }
     const asset = this.#listed(old.asset);
-    checkFunds(this.#book, asset, checked, old);
+    this.#check(asset, checked, old);
     const order = this.#place(asset, checked, old.id);
     old.replacedBy = order.id;
     this.#end(old, 'replaced', null);
@@ -137,7 +141,7 @@ export class PaperExchange {
   onMarket(event: MarketEvent): void {
     const listed = this.#assets.get(event.asset);
     if (listed === undefined && !this.#listFromTape) return;
-    const live = [...(this.#live.get(event.asset) ?? [])];
+    const live = [...this.#orders.live(event.asset)];
     const day = event.at.slice(0, 10);
     const dead = live.filter((order) => order.timeInForce === 'day' && order.day !== null && order.day < day);
     const taking = live.filter((order) => !dead.includes(order));
@@ -162,65 +166,43 @@ export class PaperExchange {
   }
 
   account(): AccountReport {
-    const cash = [...this.#account.allCash()].map(([currency, amount]) => [currency, decimalString(amount)]);
-    return Object.freeze({
-      account_id: this.accountId,
-      currency: this.currency,
-      cash: Object.freeze(Object.fromEntries(cash)),
-      equity: decimalString(this.#equity()),
-      buying_power: decimalString(buyingPower(this.#book, this.currency)),
-      blocked: false,
-    });
+    return reportAccount(this.#book, this.accountId, this.currency);
   }
 
   /** Sorted by asset. */
   positions(): readonly PositionReport[] {
-    return [...this.#account.holdings()]
-      .map(([asset, holding]) =>
-        Object.freeze({
-          asset,
-          amount: decimalString(holding.amount),
-          cost_basis: decimalString(averageCost(holding)),
-          last_price: this.#prices.get(asset) ?? null,
-          currency: this.#assets.get(asset)?.currency ?? this.currency,
-        }),
-      )
-      .toSorted((a, b) => (a.asset < b.asset ? -1 : 1));
+    return reportPositions(this.#book, this.currency);
   }
 
   /** What of a position open orders do not hold; signed like the position. */
   availableAmount(asset: string): DecimalString {
-    const held = this.#account.holding(asset);
-    const side = held.amount.isNegative() ? 'buy' : 'sell';
-    return decimalString(
-      signed(side === 'sell' ? 'buy' : 'sell', held.amount.abs().minus(heldForOrders(this.#book, asset, side))),
-    );
+    return availableAmount(this.#book, asset);
   }
 
   /** Positions as a read tells them, which may be told to lie. */
   readPositions(): readonly PositionReport[] {
     if (this.faults.take('empty_positions') !== undefined) return [];
     if (this.faults.take('stale_positions') !== undefined) return this.#stalePositions;
-    return this.positions();
+    return this.faults.list('fetchPositions', this.positions(), ({ asset }) => asset);
   }
 
   /** Every order there ever was, oldest first. */
   orders(): readonly PaperOrder[] {
-    return [...this.#orders.values()].map(reportOrder);
+    return [...this.#orders.all()].map(reportOrder);
   }
 
   openOrders(): readonly PaperOrder[] {
-    return [...this.#liveOrders()].toSorted((a, b) => a.sequence - b.sequence).map(reportOrder);
+    return [...this.#orders.live()].toSorted((a, b) => a.sequence - b.sequence).map(reportOrder);
   }
 
   /** By the id that the client chose. */
   order(orderId: string): PaperOrder | null {
-    const order = this.#byClientId.get(orderId);
+    const order = this.#orders.byClientId(orderId);
     return order === undefined ? null : reportOrder(order);
   }
 
   orderByBrokerId(brokerOrderId: string): PaperOrder | null {
-    const order = this.#orders.get(brokerOrderId);
+    const order = this.#orders.byId(brokerOrderId);
     return order === undefined ? null : reportOrder(order);
   }
 
@@ -233,8 +215,21 @@ export class PaperExchange {
     return this.#fills.filter((fill) => micros(fill.at) >= from);
   }
 
+  /** What is no trade, oldest first. */
+  activities(): readonly PaperActivity[] {
+    return [...this.#activities];
+  }
+
   asset(name: string): ListedAsset | undefined {
     return this.#assets.get(name);
+  }
+
+  /** By its name, by its id, or by a pair's name without the slash, as positions are told. */
+  findAsset(symbol: string): ListedAsset | undefined {
+    const named = this.#assets.get(symbol);
+    if (named !== undefined) return named;
+    const fits = ({ name }: ListedAsset) => name.replace('/', '') === symbol || uuidOf(name) === symbol;
+    return this.assets().find(fits);
   }
 
   assets(): readonly ListedAsset[] {
@@ -257,9 +252,28 @@ export class PaperExchange {
     this.#account.adjust(asset, decimal(amount), this.#price(asset) ?? zero);
   }
 
+  /**
+   * Books what is no trade: a dividend, interest, a fee, a split, a transfer. It changes cash or a position, and is told among the
+   * account's activities, never as a fill.
+   * @throws BrokerError BROKER_REJECTED; nothing is changed then
+   */
+  bookActivity(request: PaperActivityRequest): PaperActivity {
+    const at = this.now();
+    const activity = bookActivity(request, {
+      account: this.#account,
+      ids: this.#ids,
+      at,
+      atMicros: micros(at),
+      asset: request.asset === undefined ? null : this.#listed(request.asset),
+      currency: this.currency,
+    });
+    this.#activities.push(activity);
+    return activity;
+  }
+
   misbehave(fault: Misbehavior): void {
     if (fault.kind === 'disconnect') {
-      for (const listener of [...this.#listeners]) listener.disconnect();
+      this.#announcer.disconnect();
       return;
     }
     if (fault.kind === 'stale_positions') this.#stalePositions = this.positions();
@@ -268,39 +282,24 @@ export class PaperExchange {
 
   /** Returns what ends the subscription. */
   subscribe(listener: PaperListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#announcer.subscribe(listener);
+  }
+
+  #check(asset: ListedAsset, request: CheckedRequest, without?: LiveOrder): void {
+    checkClass(request, asset.assetClass);
+    if (this.#opposing === 'refuse') refuseWash(this.#book, asset.name, request);
+    checkFunds(this.#book, asset, request, without);
   }
 
   #place(asset: ListedAsset, request: CheckedRequest, replaces: string | null): LiveOrder {
-    const now = this.now();
-    const order: LiveOrder = {
+    const order = newOrder(request, {
       id: this.#ids.uuid(),
-      clientId: request.orderId,
       asset: asset.name,
-      side: request.side,
-      amount: request.amount,
-      type: request.type,
-      limit: request.limit,
-      stop: request.stop,
-      timeInForce: request.timeInForce,
       sequence: this.#orders.size + 1,
-      createdAt: now,
+      at: this.now(),
       replaces,
-      replacedBy: null,
-      status: 'open',
-      filled: zero,
-      paid: zero,
-      triggered: request.stop === null,
-      seen: false,
-      day: null,
-      updatedAt: now,
-      reason: null,
-    };
-    this.#orders.set(order.id, order);
-    this.#byClientId.set(order.clientId, order);
-    const live = this.#live.get(order.asset) ?? new Set();
-    this.#live.set(order.asset, live.add(order));
+    });
+    this.#orders.add(order);
     return order;
   }
 
@@ -309,19 +308,20 @@ export class PaperExchange {
     if (!isLive(order)) return;
     const asset = this.#listed(order.asset);
     const notional = amount.times(price);
-    const fee = feeOf(asset, notional);
+    const fee = feeOf(asset, order.side, amount, price);
     const opens = !closes(this.#account.holding(order.asset), order.side);
-    if (order.side === 'buy' && opens && notional.plus(fee).gt(this.#account.cash(asset.currency))) {
+    if (order.side === 'buy' && opens && notional.plus(cashOf(fee)).gt(this.#account.cash(asset.currency))) {
       this.#end(order, 'canceled', 'insufficient buying power when it was to be filled');
       return;
     }
-    this.#account.book(order.asset, asset.currency, signed(order.side, amount), price, fee);
+    this.#account.book(order.asset, asset.currency, signed(order.side, amount), price, cashOf(fee));
+    if (fee.inUnits) this.#account.takeUnits(order.asset, fee.amount);
     order.filled = order.filled.plus(amount);
     order.paid = order.paid.plus(notional);
     const complete = order.filled.eq(order.amount);
     order.status = complete ? 'filled' : 'partially_filled';
     order.updatedAt = this.now();
-    if (complete) this.#live.get(order.asset)?.delete(order);
+    if (complete) this.#orders.retire(order);
     const fill: PaperFill = Object.freeze({
       ...this.#ids.execution(micros(order.updatedAt)),
       order_id: order.clientId,
@@ -330,8 +330,8 @@ export class PaperExchange {
       amount: decimalString(signed(order.side, amount)),
       price: decimalString(price),
       currency: asset.currency,
-      fee: decimalString(fee),
-      fee_currency: asset.currency,
+      fee: decimalString(fee.amount),
+      fee_currency: fee.currency,
       at: order.updatedAt,
       cumulative_amount: decimalString(signed(order.side, order.filled)),
       leaves_amount: decimalString(signed(order.side, remaining(order))),
@@ -339,15 +339,13 @@ export class PaperExchange {
     });
     this.#fills.push(fill);
     this.#tell(complete ? 'fill' : 'partial_fill', order, fill);
-    if (this.faults.take('duplicate_stream_event') !== undefined)
-      this.#tell(complete ? 'fill' : 'partial_fill', order, fill);
   }
 
   #end(order: LiveOrder, status: PaperOrderStatus & PaperUpdate['event'], reason: string | null): void {
     order.status = status;
     order.reason = reason;
     order.updatedAt = this.now();
-    this.#live.get(order.asset)?.delete(order);
+    this.#orders.retire(order);
     this.#tell(status, order, null);
   }
 
@@ -359,18 +357,7 @@ export class PaperExchange {
       position_amount: decimalString(this.#account.holding(order.asset).amount),
       at: order.updatedAt,
     });
-    for (const listener of [...this.#listeners]) listener.update(update);
-  }
-
-  *#liveOrders(asset?: string): Iterable<LiveOrder> {
-    if (asset !== undefined) yield* this.#live.get(asset) ?? [];
-    else for (const orders of this.#live.values()) yield* orders;
-  }
-
-  #find({ order_id, broker_order_id }: OrderReference): LiveOrder {
-    const order = broker_order_id === null ? this.#byClientId.get(order_id) : this.#orders.get(broker_order_id);
-    if (order === undefined) throw refuse('order_not_found', `order not found for ${broker_order_id ?? order_id}`);
-    return order;
+    this.#announcer.tell(update);
   }
 
   #listed(name: string): ListedAsset {
@@ -380,26 +367,8 @@ export class PaperExchange {
     return asset;
   }
 
-  #refuseKnown(orderId: string): void {
-    if (this.#byClientId.has(orderId)) throw refuse('duplicate_order_id', 'client_order_id must be unique');
-  }
-
-  #refuseFinal(order: LiveOrder): void {
-    if (!isLive(order)) throw refuse('order_not_live', `order is already in "${order.status}" state`);
-  }
-
   #price(asset: string): Decimal | null {
     const price = this.#prices.get(asset);
     return price === undefined ? null : decimal(price);
-  }
-
-  /** Cash and positions of the account's own currency; the exchange knows no rates between currencies. */
-  #equity(): Decimal {
-    let equity = this.#account.cash(this.currency);
-    for (const [name, holding] of this.#account.holdings()) {
-      if (this.#assets.get(name)?.currency !== this.currency) continue;
-      equity = equity.plus(holding.amount.times(this.#price(name) ?? averageCost(holding)));
-    }
-    return equity;
   }
 }

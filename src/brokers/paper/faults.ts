@@ -1,15 +1,23 @@
 /** How a paper broker can be told to misbehave, so that an engine's answer to it can be seen. */
 export const misbehaviorKinds = [
-  /** An order, or a replacement, is accepted, and its answer is lost. */
+  /** An order, or a replacement, is accepted, and its answer is lost; with `on: "cancelOrder"`, a cancelation. */
   'drop_answer_after_accept',
-  /** The request is carried out at once, its answer comes `ms` later. */
+  /** The request is carried out at once, its answer comes `ms` later: by then it may be older than another one. */
   'delay',
   /** An execution is told twice on the stream of order updates. */
   'duplicate_stream_event',
+  /** An update on the stream comes after the one that follows it. */
+  'reorder_stream_events',
   /** Positions are told as they stood when this was asked for. */
   'stale_positions',
   /** Positions are told as none. */
   'empty_positions',
+  /** A list is told as empty: of positions, open orders or fills. */
+  'empty_page',
+  /** A list breaks off in its middle: of positions, open orders or fills. */
+  'partial_page',
+  /** A list is told without `asset`, or without that of its first entry. */
+  'omit_symbol',
   /** The request is refused for its rate and not carried out; it may come again after `ms`. */
   'http_429',
   /** The request fails inside the broker and is not carried out. */
@@ -28,6 +36,7 @@ export const brokerOperations = [
   'fetchOpenOrders',
   'fetchOrder',
   'fetchFills',
+  'fetchActivities',
 ] as const;
 export type BrokerOperation = (typeof brokerOperations)[number];
 
@@ -39,6 +48,8 @@ export interface Misbehavior {
   readonly ms?: number;
   /** Only for this operation; for any where absent. */
   readonly on?: BrokerOperation;
+  /** Whose entries `omit_symbol` leaves out. */
+  readonly asset?: string;
 }
 
 /** What was asked for and has not happened yet. */
@@ -51,18 +62,44 @@ export class Faults {
 
   /** The oldest fault of this kind that fits, counted as used; undefined where nothing is to go wrong. */
   take(kind: MisbehaviorKind, operation?: BrokerOperation): Misbehavior | undefined {
-    const entry = this.#armed.find(
-      ({ fault, left }) => left > 0 && fault.kind === kind && (fault.on === undefined || fault.on === operation),
-    );
-    if (entry === undefined) return undefined;
-    entry.left -= 1;
-    this.#armed = this.#armed.filter(({ left }) => left > 0);
-    return entry.fault;
+    return this.#take(kind, (fault) => fault.on === undefined || fault.on === operation);
+  }
+
+  /** What is armed and how often it will still happen. */
+  armed(): readonly Misbehavior[] {
+    return this.#armed.map(({ fault, left }) => ({ ...fault, times: left }));
+  }
+
+  /** Nothing is to go wrong any more. */
+  clear(): void {
+    this.#armed = [];
   }
 
   /** Whether the answer to what was just carried out gets lost. */
   takeDroppedAnswer(operation: BrokerOperation | undefined): boolean {
     const places = operation === 'submitOrder' || operation === 'replaceOrder';
-    return places && this.take('drop_answer_after_accept', operation) !== undefined;
+    const named = ({ on }: Misbehavior) => on === operation;
+    return (
+      this.#take('drop_answer_after_accept', (fault) => (fault.on === undefined ? places : named(fault))) !== undefined
+    );
+  }
+
+  /** The list as a reader gets it. */
+  list<T>(operation: BrokerOperation, items: readonly T[], assetOf: (item: T) => string): readonly T[] {
+    if (this.take('empty_page', operation) !== undefined) return [];
+    if (this.take('partial_page', operation) !== undefined) return items.slice(0, Math.floor(items.length / 2));
+    const omitted = this.take('omit_symbol', operation);
+    if (omitted === undefined) return items;
+    const [first] = items;
+    const asset = omitted.asset ?? (first === undefined ? null : assetOf(first));
+    return items.filter((item) => assetOf(item) !== asset);
+  }
+
+  #take(kind: MisbehaviorKind, fits: (fault: Misbehavior) => boolean): Misbehavior | undefined {
+    const entry = this.#armed.find(({ fault, left }) => left > 0 && fault.kind === kind && fits(fault));
+    if (entry === undefined) return undefined;
+    entry.left -= 1;
+    this.#armed = this.#armed.filter(({ left }) => left > 0);
+    return entry.fault;
   }
 }

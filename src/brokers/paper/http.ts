@@ -29,6 +29,10 @@ export interface PaperRoute {
   handle(request: PaperRequest, groups: readonly string[]): PaperAnswer;
 }
 
+export function get(path: RegExp, handle: PaperRoute['handle'], operation?: BrokerOperation): PaperRoute {
+  return { method: 'GET', path, handle, ...(operation === undefined ? {} : { operation }) };
+}
+
 export interface PaperKeys {
   readonly keyId: string;
   readonly secretKey: string;
@@ -47,6 +51,7 @@ const refusals: Readonly<Record<Refusal, readonly [status: number, code: number]
   insufficient_buying_power: [403, 40310000],
   insufficient_amount: [403, 40310000],
   shorts_not_allowed: [403, 40310000],
+  wash_trade: [403, 40310000],
   order_not_found: [404, 40410000],
   order_not_live: [422, 42210000],
   nothing_changed: [422, 42210000],

@@ -10,10 +10,15 @@ export interface PaperExchangeOptions {
   readonly cash: Readonly<Record<string, DecimalString>>;
   /** The account's own currency: the first of `cash` where absent. */
   readonly currency?: string;
-  /** Fee in basis points of what was paid, in the quote currency: one figure for all, or one for each currency. Default none. */
+  /** Fee in basis points of what was traded: one figure for all, or one for each quote currency. Default none. */
   readonly feeBps?: DecimalString | Readonly<Record<string, DecimalString>>;
   /** Whether a sale may open a short position. Default true. */
   readonly shorts?: boolean;
+  /**
+   * What becomes of an order that would trade with an order of the account's own: "refuse" (default), as Alpaca does, or "accept",
+   * where the two are filled by the market and never by each other.
+   */
+  readonly opposingOrders?: 'refuse' | 'accept';
   /** Whether an asset that the tape names and `assets` does not is listed, in the account's currency. Default false. */
   readonly listFromTape?: boolean;
   /**
@@ -32,6 +37,11 @@ export interface PaperAsset {
   readonly assetClass?: 'us_equity' | 'crypto';
   /** Instead of the exchange's. */
   readonly feeBps?: DecimalString;
+  /**
+   * What a fee is taken in: "received" is what the trade brings, so that a buy of "BTC/USD" pays in BTC and a sale in USD, as for
+   * crypto at Alpaca and the default for such a pair; "quote" is always the quote currency, the default for everything else.
+   */
+  readonly feeIn?: 'received' | 'quote';
 }
 
 export interface ListedAsset {
@@ -39,6 +49,8 @@ export interface ListedAsset {
   readonly currency: string;
   readonly assetClass: 'us_equity' | 'crypto';
   readonly feeBps: Decimal;
+  /** What a buy's fee is taken in: "BTC" of "BTC/USD", which leaves the position; null for the quote currency. */
+  readonly feeUnit: string | null;
 }
 
 export interface CheckedOptions {
@@ -60,15 +72,23 @@ export function checkOptions(options: PaperExchangeOptions): CheckedOptions {
   const list = (name: string, given: string | PaperAsset = currency): ListedAsset => {
     const asset = typeof given === 'string' ? { currency: given } : given;
     if (!assetPattern.test(name)) throw invalid(`assets.${name}`, 'an asset name of printable ASCII without spaces');
+    const assetClass = asset.assetClass ?? (name.includes('/') ? 'crypto' : 'us_equity');
     return {
       name,
       currency: checkCurrency(asset.currency, `assets.${name}`),
-      assetClass: asset.assetClass ?? (name.includes('/') ? 'crypto' : 'us_equity'),
+      assetClass,
+      feeUnit: (asset.feeIn ?? (assetClass === 'crypto' ? 'received' : 'quote')) === 'received' ? unitOf(name) : null,
       feeBps: checkFee(asset.feeBps ?? feeOf(options, asset.currency), `assets.${name}.feeBps`),
     };
   };
   const assets = new Map(Object.entries(options.assets).map(([name, given]) => [name, list(name, given)]));
   return { currency, cash, assets, list };
+}
+
+/** Only a pair says what one unit of it is. */
+function unitOf(name: string): string | null {
+  const [unit = '', quote] = name.split('/');
+  return quote !== undefined && currencyPattern.test(unit) ? unit : null;
 }
 
 function feeOf(options: PaperExchangeOptions, currency: string): DecimalString {

@@ -1,7 +1,8 @@
-import { Decimal, type DecimalString, decimalString } from '../../model/money.ts';
+import { Decimal, type DecimalString, decimalString, zero } from '../../model/money.ts';
 import type { OrderType, TimeInForce } from '../../model/order.ts';
 import type { FillReport, OrderReport } from '../../model/report.ts';
 import type { Timestamp } from '../../model/time.ts';
+import type { CheckedRequest } from './checks.ts';
 
 /** An order as the exchange holds it. Amounts are positive; the side says the rest. */
 export interface LiveOrder {
@@ -65,6 +66,36 @@ export interface PaperUpdate {
   /** The account's amount of the asset after it. */
   readonly position_amount: DecimalString;
   readonly at: Timestamp;
+}
+
+/** An order as it is when it is taken. */
+export function newOrder(
+  request: CheckedRequest,
+  own: Pick<LiveOrder, 'id' | 'asset' | 'sequence' | 'replaces'> & { readonly at: Timestamp },
+): LiveOrder {
+  return {
+    id: own.id,
+    clientId: request.orderId,
+    asset: own.asset,
+    side: request.side,
+    amount: request.amount,
+    type: request.type,
+    limit: request.limit,
+    stop: request.stop,
+    timeInForce: request.timeInForce,
+    sequence: own.sequence,
+    createdAt: own.at,
+    replaces: own.replaces,
+    replacedBy: null,
+    status: 'open',
+    filled: zero,
+    paid: zero,
+    triggered: request.stop === null,
+    seen: false,
+    day: null,
+    updatedAt: own.at,
+    reason: null,
+  };
 }
 
 export function isLive(order: LiveOrder): boolean {

@@ -8,6 +8,7 @@ export type Refusal =
   | 'insufficient_buying_power'
   | 'insufficient_amount'
   | 'shorts_not_allowed'
+  | 'wash_trade'
   | 'order_not_found'
   | 'order_not_live'
   | 'nothing_changed';

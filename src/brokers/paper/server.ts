@@ -188,8 +188,16 @@ function misbehavesBefore(exchange: PaperExchange, { operation }: PaperRoute): P
   if (operation === undefined) return null;
   const limited = exchange.faults.take('http_429', operation);
   if (limited !== undefined) {
-    const seconds = (limited.ms ?? 1000) / 1000;
-    return { ...errorAnswer(429, 42910000, 'rate limit exceeded'), headers: { 'retry-after': `${seconds}` } };
+    const ms = limited.ms ?? 1000;
+    return {
+      ...errorAnswer(429, 42910000, 'rate limit exceeded'),
+      headers: {
+        'retry-after': `${ms / 1000}`,
+        'x-ratelimit-limit': '200',
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': `${Math.ceil((Date.now() + ms) / 1000)}`,
+      },
+    };
   }
   if (exchange.faults.take('http_500', operation) === undefined) return null;
   return errorAnswer(500, 50010000, 'internal server error occurred');

@@ -6,7 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { AlpacaBroker } from '../../../src/brokers/alpaca/adapter.ts';
 import { BrokerKeys } from '../../../src/brokers/alpaca/keys.ts';
 import { type AlpacaOptions, parseAlpacaOptions } from '../../../src/brokers/alpaca/options.ts';
-import { failure, listen } from '../../contract/broker-contract.ts';
+import { failure, listen } from '../../contract/broker-requests.ts';
 
 const secretKey = 'canary-secret-0123456789';
 const closing: (() => Promise<void>)[] = [];

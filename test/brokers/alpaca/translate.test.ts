@@ -92,8 +92,11 @@ describe('an activity of the broker', () => {
     price: '174.78',
     transaction_time: '2022-02-02T18:55:09.981482Z',
   };
-  const told = (change: object) =>
-    activityFill(activitiesSchema.parse([{ ...activity, ...change }])[0] as never, {}, null);
+  const told = (change: object) => {
+    const [entry] = activitiesSchema.parse([{ ...activity, ...change }]);
+    if (entry?.kind !== 'fill') throw new Error('not a fill');
+    return activityFill(entry.fill, {}, null);
+  };
 
   it('is an execution by the part after the colons, dated by its own time', () => {
     expect(told({})).toMatchObject({

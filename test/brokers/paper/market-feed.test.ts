@@ -6,7 +6,7 @@ import { PaperExchange } from '../../../src/brokers/paper/exchange.ts';
 import { type MarketFeedOptions, marketFeed } from '../../../src/brokers/paper/market-feed.ts';
 import { type PaperServer, type PaperServerOptions, startPaperServer } from '../../../src/brokers/paper/server.ts';
 import type { MarketEvent } from '../../../src/model/market.ts';
-import { market, trade } from '../../contract/broker-contract.ts';
+import { market, trade } from '../../contract/broker-requests.ts';
 
 const keys = { keyId: 'PKTESTKEYID', secretKey: 'canary-secret-0123456789' };
 const closing: (() => Promise<void>)[] = [];

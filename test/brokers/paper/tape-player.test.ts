@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TapePlayer } from '../../../src/brokers/paper/tape-player.ts';
 import type { MarketEvent } from '../../../src/model/market.ts';
-import { trade } from '../../contract/broker-contract.ts';
+import { trade } from '../../contract/broker-requests.ts';
 
 async function* everySecond(count: number): AsyncGenerator<MarketEvent> {
   for (let index = 0; index < count; index += 1) {

@@ -1,93 +1,88 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Ajv, type ValidateFunction } from 'ajv';
+import formats from 'ajv-formats';
 
 /** The published description of the Trading API, kept beside the repository where the machine has it. */
 const path = fileURLToPath(new URL('../../../../shared/data/alpaca/trading-api.json', import.meta.url));
 
-type Schema = Readonly<Record<string, unknown>>;
-
-export interface OpenApi {
-  /** What of `value` is not as the schema of this answer says; empty where all is. */
-  problems(method: string, path: string, status: number, value: unknown): string[];
-}
+type Node = Readonly<Record<string, unknown>>;
 
 /** Null, with the reason printed, where the description is not at hand. */
 export function readOpenApi(): OpenApi | null {
-  if (!existsSync(path)) {
-    process.stderr.write('skipped: the description of the Alpaca Trading API is not beside the repository\n');
-    return null;
-  }
-  const document = JSON.parse(readFileSync(path, 'utf8')) as Schema;
-  return {
-    problems(method, route, status, value) {
-      const answer = ['paths', route, method, 'responses', `${status}`].reduce<unknown>(
-        (node, key) => (node as Schema)[key],
-        document,
-      ) as Schema;
-      const content = answer['content'] as Schema | undefined;
-      if (content === undefined) return value === undefined ? [] : ['expected no content'];
-      const media = content['application/json'] as Schema;
-      return check(document, media['schema'] as Schema, value, '$');
-    },
-  };
+  if (existsSync(path)) return new OpenApi(JSON.parse(readFileSync(path, 'utf8')) as Node);
+  process.stderr.write('skipped: the description of the Alpaca Trading API is not beside the repository\n');
+  return null;
 }
 
-/** As much of JSON Schema as the description uses. */
-function check(document: Schema, schema: Schema, value: unknown, at: string): string[] {
-  const reference = schema['$ref'];
-  if (typeof reference === 'string') {
-    const target = reference
-      .replace('#/', '')
-      .split('/')
-      .reduce<unknown>((node, key) => (node as Schema)[key], document) as Schema;
-    return check(document, target, value, at);
+export class OpenApi {
+  readonly document: Node;
+  readonly #ajv: Ajv;
+  readonly #compiled = new Map<string, ValidateFunction>();
+
+  constructor(document: Node) {
+    this.document = document;
+    this.#ajv = new Ajv({ strict: false, allErrors: true, validateFormats: true });
+    // The package is CommonJS, and its types say so.
+    formats.default(this.#ajv);
+    this.#ajv.addFormat('decimal', /^[+-]?\d+(\.\d+)?$/);
+    this.#ajv.addSchema(loosened(document) as Node, 'api');
   }
-  const choices = (schema['oneOf'] ?? schema['anyOf']) as Schema[] | undefined;
-  if (choices !== undefined) {
-    const found = choices.map((choice) => check(document, choice, value, at));
-    return found.some((problems) => problems.length === 0) ? [] : (found[0] ?? []);
+
+  /** What the description says of an answer: 'nothing', that there is a status ('status only'), or a schema for its body ('body'). */
+  says(method: string, route: string, status: number): 'nothing' | 'status only' | 'body' {
+    const answer = this.#answer(method, route, status);
+    if (answer === undefined) return 'nothing';
+    return answer['content'] === undefined ? 'status only' : 'body';
   }
-  if (value === null) return schema['nullable'] === true ? [] : [`${at}: null`];
-  const allowed = schema['enum'] as unknown[] | undefined;
-  if (allowed !== undefined && !allowed.includes(value))
-    return [`${at}: ${JSON.stringify(value)} is not one of ${allowed}`];
-  switch (schema['type']) {
-    case 'object':
-      return checkObject(document, schema, value, at);
-    case 'array':
-      if (!Array.isArray(value)) return [`${at}: expected an array`];
-      return value.flatMap((item, index) => check(document, schema['items'] as Schema, item, `${at}[${index}]`));
-    case 'string':
-      return checkString(schema, value, at);
-    case 'integer':
-      return Number.isInteger(value) ? [] : [`${at}: expected an integer`];
-    case 'number':
-    case 'boolean':
-      return typeof value === schema['type'] ? [] : [`${at}: expected a ${schema['type']}`];
-    default:
-      return [];
+
+  /** What of the body is not as the answer's schema says; empty where all is, and where there is neither schema nor body. */
+  problems(method: string, route: string, status: number, body: unknown): string[] {
+    const says = this.says(method, route, status);
+    if (says !== 'body') return body === undefined ? [] : this.against('#/components/schemas/Error', body);
+    const at = ['paths', route, method, 'responses', `${status}`, 'content', 'application/json', 'schema'];
+    return this.against(`#/${at.map(escaped).join('/')}`, body);
+  }
+
+  /** What of a value is not as a schema of the description says. */
+  against(pointer: string, value: unknown): string[] {
+    const validate = this.#compiled.get(pointer) ?? this.#ajv.compile({ $ref: `api${pointer}` });
+    this.#compiled.set(pointer, validate);
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath || '/'} ${message}`);
+  }
+
+  /** Fields of an object that a schema of the description has not. */
+  undescribed(name: string, value: object): string[] {
+    const schema = ((this.document['components'] as Node)['schemas'] as Node)[name] as Node;
+    const known = schema['properties'] as Node;
+    return Object.keys(value).filter((field) => known[field] === undefined);
+  }
+
+  #answer(method: string, route: string, status: number): Node | undefined {
+    return ['paths', route, method, 'responses', `${status}`].reduce<unknown>(
+      (node, key) => (node as Node | undefined)?.[key],
+      this.document,
+    ) as Node | undefined;
   }
 }
 
-function checkObject(document: Schema, schema: Schema, value: unknown, at: string): string[] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${at}: expected an object`];
-  const fields = value as Schema;
-  const missing = ((schema['required'] ?? []) as string[]).filter((name) => fields[name] === undefined);
-  const properties = (schema['properties'] ?? {}) as Readonly<Record<string, Schema>>;
-  return [
-    ...missing.map((name) => `${at}.${name}: missing`),
-    ...Object.entries(properties).flatMap(([name, property]) =>
-      fields[name] === undefined ? [] : check(document, property, fields[name], `${at}.${name}`),
-    ),
-  ];
+/**
+ * OpenAPI 3.0 as JSON Schema. One thing is loosened: an activity is "one of" a trade and a non-trade, two forms that require nothing
+ * and forbid nothing, so that each of the description's own examples fits both and "one of" refuses them all.
+ */
+function loosened(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(loosened);
+  if (typeof node !== 'object' || node === null) return node;
+  return Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [
+      key === 'oneOf' && Array.isArray(value) ? 'anyOf' : key,
+      // Examples hold words such as "$ref" and "id" that are no schema.
+      key === 'example' || key === 'examples' || key === 'x-examples' ? null : loosened(value),
+    ]),
+  );
 }
 
-function checkString(schema: Schema, value: unknown, at: string): string[] {
-  if (typeof value !== 'string') return [`${at}: expected a string, got ${typeof value}`];
-  if (value.length < ((schema['minLength'] ?? 0) as number)) return [`${at}: too short`];
-  if (value.length > ((schema['maxLength'] ?? Number.POSITIVE_INFINITY) as number)) return [`${at}: too long`];
-  const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-  if (schema['format'] === 'uuid' && !uuid.test(value)) return [`${at}: not a UUID: ${value}`];
-  if (schema['format'] === 'date-time' && Number.isNaN(Date.parse(value))) return [`${at}: not a time: ${value}`];
-  return [];
+function escaped(part: string): string {
+  return encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'));
 }
