@@ -14,6 +14,9 @@ export interface Alert {
 
 export type AlertCode =
   | 'ACCOUNT_OPENED'
+  | 'AUDIT_FAILED'
+  | 'AUDIT_GAP'
+  | 'AUDIT_RESTARTED'
   | 'BROKER_DISCONNECTED'
   | 'CANCEL_UNANSWERED'
   | 'CASH_OVERALLOCATED'

@@ -1,4 +1,6 @@
 import type { After } from '../actor/timers.ts';
+import { reconciliationReportNote } from '../model/event.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { ReconciliationPolicy, ReconciliationReport } from '../reconciliation/types.ts';
 import type { HostState } from '../state/host-state.ts';
 import type { Alerter } from './alert.ts';
@@ -48,6 +50,7 @@ export async function reconcile(
     await options.inTurn(() => {
       core.transact(() => {
         done = applyReport(core, report);
+        keepReport(core, report);
       });
     });
     summarize(options, report, done);
@@ -70,6 +73,12 @@ export async function reconcile(
     alert('error', 'RECONCILIATION_UNSETTLED', message, { details: { report_id: report.report_id } });
     return { report, halt: trigger === 'start' ? message : null };
   }
+}
+
+/** Every report is kept, as a note of its own in the same commit as what was applied of it. */
+function keepReport(core: TradingCore, report: ReconciliationReport): void {
+  const data = report as unknown as JsonValue;
+  core.books.unassigned.addEvent({ kind: 'note', name: reconciliationReportNote, data, at: core.now() });
 }
 
 function summarize(

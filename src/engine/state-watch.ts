@@ -12,6 +12,8 @@ export interface StateWatchOptions {
   readonly failed: (error: Error) => void;
 }
 
+const auditCodes = { gap: 'AUDIT_GAP', restarted: 'AUDIT_RESTARTED', failed: 'AUDIT_FAILED' } as const;
+
 /** What the state tells of itself: the restore at its opening, and how persistence fares. */
 export class StateWatch {
   readonly #options: StateWatchOptions;
@@ -40,6 +42,9 @@ export class StateWatch {
       this.#hasFailed = true;
       alert('error', 'PERSISTENCE_FAILED', `persistence failed for good: ${error.message}`, { error });
       failed(error);
+    });
+    this.#listen('audit', ({ kind, message }) => {
+      alert(kind === 'restarted' ? 'warn' : 'error', auditCodes[kind], message);
     });
     this.#reportRecovery();
   }
