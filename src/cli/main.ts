@@ -62,6 +62,21 @@ command(
   'reads every checkpoint and every journal segment: what is valid, damaged, usable, lost',
 ).action((directory, options) => runs(async () => (await import('./verify.ts')).verifyDirectory(directory, options)));
 
+command('audit <dir>', "the orders that the audit knows, or one order's life from intent to last fill; read-only")
+  .option('--order <id>', 'the client order id of the one whose life to print')
+  .option('--strategy <name>', 'only what is of this strategy')
+  .option('--since <time>', 'only what happened then or later, such as 2025-10-02 or 2025-10-02T14:30:00Z')
+  .option('--reports', 'the reconciliation reports in place of orders')
+  .addHelpText('after', '\nExit codes: 0 fine, 1 a stretch is missing from the audit, 2 cannot be done.')
+  .action((directory, options) => runs(async () => (await import('./audit.ts')).audit(directory, options)));
+
+command('resume <dir>', 'lifts the halts that the state holds; refused while an engine runs')
+  .requiredOption('--reason <text>', 'why it is safe to trade again: it is kept in the journal and in the audit')
+  .option('--strategy <name>', 'only this one (repeatable); all that are halted otherwise', collect, [])
+  .option('--force', 'use a network or memory file system all the same')
+  .addHelpText('after', '\nExit codes: 0 resumed, or nothing was halted; 2 cannot be done.')
+  .action((directory, options) => runs(async () => (await import('./resume.ts')).resume(directory, options)));
+
 command('reconcile <config>', "fetches the broker's side and prints the plan: a dry run unless --apply")
   .addOption(new Option('--policy <policy>', 'in place of the one configured').choices(reconciliationPolicies))
   .option('--apply', 'apply the plan and make it durable; the engine must not be running')

@@ -113,6 +113,9 @@ export class StateManager implements HostState, CheckpointCalls {
       currency: settings.currency,
       epoch: lock.epoch,
       clock: settings.clock,
+      limits: settings.limits,
+      onCut: (post) => this.#channel.send(post),
+      onLargeValue: (strategy, key, bytes) => this.#reports.valueLarge(strategy, key, bytes),
       ...(this.#schedule.weighsPositions && {
         onPositionCommitted: (before, now) => this.#schedule.addPosition(before, now),
       }),
@@ -337,9 +340,7 @@ export class StateManager implements HostState, CheckpointCalls {
       });
       // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
       this.#durability.settle();
-      const leftMs = Math.max(0, endsAtMs - this.#settings.clock.monotonicMs());
-      await this.#audit?.finish(this.durableSequence, Math.min(leftMs, auditFinishMsMax));
-      await this.#abandon();
+      await this.#abandon(Math.max(0, endsAtMs - this.#settings.clock.monotonicMs()));
       this.#lock.release();
       if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
     } finally {
@@ -348,12 +349,13 @@ export class StateManager implements HostState, CheckpointCalls {
     }
   }
 
-  /** Ends the worker, wherever it is, and everything that would keep this object alive. */
-  async #abandon(): Promise<void> {
+  /** Ends the workers, wherever they are, and everything that would keep this object alive. The audit may come to its end first. */
+  async #abandon(auditMs = 0): Promise<void> {
     clearInterval(this.#ticks);
     this.#stopSpeaking();
-    await this.#audit?.stop();
     await this.#session.stop();
+    if (auditMs > 0) await this.#audit?.finish(this.durableSequence, Math.min(auditMs, auditFinishMsMax));
+    await this.#audit?.stop();
   }
 
   /** In an exit handler: nothing asynchronous happens any more on this thread, and the worker still runs. */
