@@ -1,7 +1,9 @@
 import type { After } from '../actor/timers.ts';
 import type { ActivityCursor, BrokerAdapter, FillPage } from '../brokers/adapter.ts';
 import { StateError } from '../model/errors.ts';
+import { decimal, decimalString } from '../model/money.ts';
 import type { OrderReport } from '../model/report.ts';
+import { micros } from '../model/time.ts';
 import { Backoff, pause } from './backoff.ts';
 import type { OrderManager } from './order-manager.ts';
 import type { TradingCore } from './trading-core.ts';
@@ -73,7 +75,7 @@ export interface Booked {
 /** Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches. */
 export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): Booked {
   const reported = core.transact(() => {
-    for (const report of reports) core.orders.report(report, true);
+    for (const report of reports) core.orders.report(asBooked(core, report, page), true);
   });
   let booked = 0;
   if (!reported) return { fills: booked, complete: false };
@@ -90,6 +92,21 @@ export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): Book
     booked += inThisCommit;
   }
   return { fills: booked, complete: core.transact(() => core.moveCursor(page.cursor)) };
+}
+
+/**
+ * The report of an order that nobody here has, as it was before the executions of this page: they are booked after it, and each would
+ * count twice in an order that is taken over with all of them.
+ */
+function asBooked({ orders, books }: TradingCore, report: OrderReport, { fills }: FillPage): OrderReport {
+  if (orders.orderIdOf(report.order_id, report.broker_order_id) !== undefined) return report;
+  const told = micros(report.updated_at);
+  let filled = decimal(report.filled_amount);
+  for (const fill of fills) {
+    if (fill.broker_order_id !== report.broker_order_id || micros(fill.at) > told) continue;
+    if (!books.haveExecution(fill.execution_id)) filled = filled.minus(fill.amount);
+  }
+  return { ...report, filled_amount: decimalString(filled) };
 }
 
 export interface CatchUpOptions {
@@ -125,6 +142,20 @@ export class CatchUp {
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
       if (this.#again && !this.#options.signal.aborted) this.request();
+    });
+  }
+
+  /**
+   * After a time in which nobody listened: reads now, and once more when the broker's reads have caught up with what happened before
+   * the stream was back, since the stream will not tell that.
+   */
+  afterGap(): void {
+    const { after, broker, signal } = this.#options;
+    this.request();
+    const { settleMs } = broker.capabilities;
+    if (settleMs === 0) return;
+    void pause(after, settleMs, signal).then(() => {
+      if (!signal.aborted) this.request();
     });
   }
 

@@ -129,7 +129,7 @@ export function engineParts(options: LiveTradingEngineOptions): EngineParts {
     take: (report, fill) => loop.update(report, fill),
     catchUp: () => catchUp.request(),
     back: () => {
-      catchUp.request();
+      catchUp.afterGap();
       desk.settleAgain();
     },
   });

@@ -60,7 +60,8 @@ function begin(parts: EngineParts): void {
   core.transact(() => desk.resumeCancels());
   if (phase.is('trading')) startHosts(parts);
   if (settings.reconcileIntervalMs > 0) schedule.every(settings.reconcileIntervalMs, 'reconcile');
-  if (core.orders.behind) catchUp.request();
+  // The start has read once; what lagged behind then is read when it has settled.
+  if (core.orders.behind || core.orders.open().length > 0) catchUp.afterGap();
 }
 
 /** Calls the onStart of each strategy that waits for it. */

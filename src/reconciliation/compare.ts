@@ -125,19 +125,22 @@ function compareOrders(books: LocalBooks, broker: BrokerEvidence, options: Compa
   const { pairs, missing, unknown } = matchOrders(books, broker.orders);
   const since = options.inFlightSince ?? null;
   return [
-    ...pairs.filter(({ local, report }) => orderDiffers(local.order, report, since)).map(statusDiscrepancy),
+    ...pairs.filter(({ local, report }) => orderDiffers(local.order, report, options)).map(statusDiscrepancy),
     ...missing
-      .filter(({ order }) => !isOnItsWay(order, since))
+      .filter(({ order }) => !isOnItsWay(order, options))
       .map((local) => missingDiscrepancy(local, (broker.absent ?? []).includes(local.order.order_id))),
-    ...unknown.filter((report) => !isInFlight(report.created_at, since)).map(unknownDiscrepancy),
+    // Before it trades a host has nothing on its way that its books do not have.
+    ...unknown
+      .filter((report) => options.atStart === true || !isInFlight(report.created_at, since))
+      .map(unknownDiscrepancy),
   ];
 }
 
-function orderDiffers(order: OrderSnapshot, report: OrderReport, since: Timestamp | null): boolean {
+function orderDiffers(order: OrderSnapshot, report: OrderReport, options: CompareOptions): boolean {
   // Its executions complete it; a list that still has it is the older word.
   if (isFinal(order.status)) return false;
   if (!decimal(order.filled_amount).eq(decimal(report.filled_amount))) return true;
-  if (isOnItsWay(order, since) || isInFlight(report.updated_at, since)) return false;
+  if (isOnItsWay(order, options) || isInFlight(report.updated_at, options.inFlightSince ?? null)) return false;
   if (order.asset !== report.asset || !decimal(order.amount).eq(decimal(report.amount))) return true;
   // A broker that does not know its own order's status says nothing about it.
   return report.status !== 'unknown' && (order.status === 'unknown' || isFinal(report.status));
@@ -150,9 +153,11 @@ const lookUpMicros = 60_000_000;
  * While the host trades, the engine itself finds out about an order without an answer: the request of a pending one is under way until
  * it is answered or the order is unknown, and an unknown one is being looked up.
  */
-function isOnItsWay(order: OrderSnapshot, since: Timestamp | null): boolean {
-  const at = order.updated_at ?? order.created_at;
+function isOnItsWay(order: OrderSnapshot, { inFlightSince: since = null, atStart }: CompareOptions): boolean {
+  // A start has itself changed orders just now; what was sent before it is as old as its intent.
+  const at = atStart === true ? order.created_at : (order.updated_at ?? order.created_at);
   if (since === null || at === undefined) return false;
+  if (atStart === true) return order.status !== 'unknown' && isInFlight(at, since);
   if (order.status === 'pending') return true;
   return micros(at) >= micros(since) - (order.status === 'unknown' ? lookUpMicros : 0);
 }

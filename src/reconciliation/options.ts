@@ -35,15 +35,22 @@ export interface CompareOptions {
    * nothing is on its way.
    */
   readonly inFlightSince?: Timestamp | null;
+  /** The host does not trade yet: nobody waits for an answer, and only what the former life did last may be on its way. */
+  readonly atStart?: boolean;
 }
 
 export const defaultCostBasisTolerance: DecimalString = '0.0001';
 
-export function compareOptions(options: ReconciliationOptions, inFlightSince: Timestamp | null): CompareOptions {
+export function compareOptions(
+  options: ReconciliationOptions,
+  inFlightSince: Timestamp | null,
+  atStart = false,
+): CompareOptions {
   return {
     costBasisTolerance: options.costBasisTolerance ?? defaultCostBasisTolerance,
     cashTolerance: options.cashTolerance ?? {},
     ignoreCurrencies: options.ignoreCurrencies ?? [],
     inFlightSince,
+    atStart,
   };
 }

@@ -80,8 +80,7 @@ interface Scene {
 
 function prepare(adapter: BrokerAdapter, received: ReceivedBooks, run: RunOptions): Scene {
   const settleMs = Math.max(adapter.capabilities.settleMs, run.options.settleMs ?? 1000);
-  // At a start no order of this host can be on its way: none has been sent yet.
-  const inFlightSince = run.trigger === 'start' ? null : timestamp(micros(run.requestedAt) - settleMs * 1000);
+  const inFlightSince = timestamp(micros(run.requestedAt) - settleMs * 1000);
   const local = localBooks(received.strategies, {
     sequence: received.sequence,
     timestamp: received.timestamp,
@@ -93,7 +92,7 @@ function prepare(adapter: BrokerAdapter, received: ReceivedBooks, run: RunOption
     run,
     local,
     known: knownActivities(cursors, local, run.requestedAt),
-    compared: { ...compareOptions(run.options, inFlightSince), settleMs },
+    compared: { ...compareOptions(run.options, inFlightSince, run.trigger === 'start'), settleMs },
   };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../src/model/errors.ts';
+import type { OrderSnapshot } from '../../src/model/order.ts';
 import type { FillReport } from '../../src/model/report.ts';
 import type { BrokerCursor } from '../../src/model/snapshot.ts';
 import { type Clock, micros } from '../../src/model/time.ts';
@@ -225,7 +226,7 @@ describe('what is asked of the broker', () => {
     expect(answer).toMatchObject({ outcome: 'discrepancies', plan: { actions: [] } });
   });
 
-  it('leaves alone what changed within the settling time of the broker, except at a start', async () => {
+  it('leaves alone what changed within the settling time of the broker; at a start what a former life sent in it', async () => {
     const young = { created_at: at(29, 58), updated_at: at(29, 58) };
     const books = received(book('a'));
     const broker = () => new ScriptedBroker({ activities: [e0], orders: [report('o9', young)] }, { settleMs: 5000 });
@@ -234,6 +235,14 @@ describe('what is asked of the broker', () => {
     expect(await run(broker(), books, { trigger: 'interval', requestedAt: at(40) })).toMatchObject({
       outcome: 'discrepancies',
     });
+    const sent = { created_at: at(29, 58), updated_at: at(30) };
+    const old = { created_at: at(20), updated_at: at(30) };
+    const lagging = () => new ScriptedBroker({ activities: [e0] }, { settleMs: 5000 });
+    const start = (changes: Partial<OrderSnapshot>) =>
+      run(lagging(), received(book('a', { orders: [order('o1', changes)] })), { trigger: 'start' });
+    expect(await start(sent)).toMatchObject({ outcome: 'ok' });
+    expect(await start(old)).toMatchObject({ outcome: 'discrepancies' });
+    expect(await start({ ...sent, status: 'unknown' })).toMatchObject({ outcome: 'discrepancies' });
   });
 });
 

@@ -1,3 +1,4 @@
+import type { SnapshotDelta } from '../../src/model/delta.ts';
 import { StateError } from '../../src/model/errors.ts';
 import type { Recovery } from '../../src/model/recovery.ts';
 import type { Snapshot, StrategySnapshot } from '../../src/model/snapshot.ts';
@@ -16,11 +17,15 @@ export interface MemoryHostStateOptions {
   readonly currency?: string;
   readonly clock?: Clock;
   readonly recovery?: Partial<Recovery>;
+  /** Takes each delta as it becomes durable, as a journal does. */
+  readonly journal?: (delta: SnapshotDelta) => void;
 }
 
 export interface MemoryHostState extends HostState {
   /** Everything up to `through` (default: all) is durable from now on: waiters settle and `durable` is emitted at once. */
   makeDurable(through?: number): void;
+  /** From now on commits become durable by themselves, or only by makeDurable(). */
+  setAutoDurable(auto: boolean): void;
   /** Waiters for anything up to `through` (default: all) are rejected and `lagging` is emitted, as after a failed write. */
   failWrite(error: Error, through?: number): void;
   /** Sets what the engine sees as acceptsIntents. */
@@ -43,7 +48,8 @@ class InMemory implements MemoryHostState {
   readonly currency: string;
   readonly #books: HostBooks;
   readonly #clock: Clock;
-  readonly #autoDurable: boolean;
+  readonly #journal: (delta: SnapshotDelta) => void;
+  #autoDurable: boolean;
   readonly #waiters = new DurableWaiters();
   readonly #emitter = new Emitter<HostStateEvents>((_event, error) => {
     throw error;
@@ -58,6 +64,7 @@ class InMemory implements MemoryHostState {
     this.epoch = options.epoch ?? 1;
     this.currency = options.currency ?? 'USD';
     this.#autoDurable = options.autoDurable ?? true;
+    this.#journal = options.journal ?? (() => {});
     this.#clock = options.clock ?? systemClock;
     this.#books = new HostBooks({ currency: this.currency, epoch: this.epoch, clock: this.#clock });
     for (const restored of options.restored ?? []) this.#books.load(restored);
@@ -111,7 +118,7 @@ class InMemory implements MemoryHostState {
       this.#scheduled = true;
       setImmediate(() => {
         this.#scheduled = false;
-        this.makeDurable();
+        if (this.#autoDurable) this.makeDurable();
       });
     }
     return sequence;
@@ -166,10 +173,17 @@ class InMemory implements MemoryHostState {
 
   makeDurable(through: number = this.sequence): void {
     if (through <= this.#durable) return;
-    if (through >= this.sequence) this.#books.takePost();
+    if (through >= this.sequence) {
+      const post = this.#books.takePost();
+      if (post !== null) this.#journal(post.delta);
+    }
     this.#durable = Math.min(through, this.sequence);
     this.#waiters.resolve(this.#durable);
     this.#emitter.emit('durable', this.#durable);
+  }
+
+  setAutoDurable(auto: boolean): void {
+    this.#autoDurable = auto;
   }
 
   failWrite(error: Error, through: number = this.sequence): void {
