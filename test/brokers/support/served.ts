@@ -8,7 +8,7 @@ export const headers: Record<string, string> = {
   'APCA-API-SECRET-KEY': keys.secretKey,
 };
 
-/** A paper server for each test of a file: USD 10,000 and USDT 500; shares, and coins under both kinds of name. */
+/** A paper server for each test of a file: USD 10,000 and USDT 500; shares, and coins under both kinds of name, of which one has a fee. */
 export class Served {
   #exchange: PaperExchange | null = null;
   #server: PaperServer | null = null;
@@ -25,7 +25,10 @@ export class Served {
 
   async open(): Promise<void> {
     this.#exchange = new PaperExchange({
-      assets: { AAPL: 'USD', MSFT: 'USD', 'BTC/USD': 'USD', BTCUSDT: 'USDT' },
+      assets: {
+        ...{ AAPL: 'USD', MSFT: 'USD', 'BTC/USD': 'USD', BTCUSDT: 'USDT' },
+        'ETH/USD': { currency: 'USD', feeBps: '25' },
+      },
       cash: { USD: '10000', USDT: '500' },
       seed: 3,
     });
