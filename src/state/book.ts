@@ -1,31 +1,39 @@
 import type { StrategyDelta } from '../model/delta.ts';
-import { StateError } from '../model/errors.ts';
 import type { Halt, StateEvent } from '../model/event.ts';
 import type { DecimalString } from '../model/money.ts';
 import { isFinal, type OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { StrategySnapshot } from '../model/snapshot.ts';
-import { decodeStateValue, encodeStateValue } from '../model/state-value.ts';
+import { decodeStateValue, encodeSizedStateValue, type SizedStateValue } from '../model/state-value.ts';
 import { CommittedEntries } from './committed-entries.ts';
 import type { CommittedView } from './committed-view.ts';
 import type { CursorPosition } from './cursor-position.ts';
 import { DirtyEntries } from './dirty-entries.ts';
 import {
+  cashBytesMax,
+  keyBytes,
+  latchBytesMax,
+  orderBytes,
+  positionBytesMax,
+  stateBytes,
+  strategyBytes,
+} from './entry-bytes.ts';
+import {
+  assertStateKey,
   checkCurrency,
   checkDecimal,
-  checkedEntry,
+  checkedCursor,
+  checkedHalt,
   checkedOrder,
   checkedPosition,
-  checkNullable,
-  checkText,
-  checkTimestamp,
   entryInvalid,
-  type FieldRules,
 } from './entry-checks.ts';
 import { checkedEvent } from './event-checks.ts';
 import type { StrategyState } from './host-state.ts';
-import { LiveEntries } from './live-entries.ts';
+import { type HostTotals, LiveEntries } from './live-entries.ts';
+import { commitTooLarge, type StateLimits, stateTooLarge } from './state-limits.ts';
 import type { StagedChange, UndoLog } from './undo-log.ts';
+import type { WholeStrategy } from './whole-posts.ts';
 
 /** What the books of one host share. */
 export interface BookHost {
@@ -33,21 +41,13 @@ export interface BookHost {
   readonly log: UndoLog<Book>;
   /** The last price of each asset that anybody marked. */
   readonly marks: ReadonlyMap<string, DecimalString>;
-  /** How many books hold the asset. */
-  readonly held: Map<string, number>;
+  readonly limits: StateLimits;
+  readonly totals: HostTotals;
+  /** A committed value is larger than stateValueWarnBytes: called once for each key. */
+  onLargeValue(strategy: string, key: string, bytes: number): void;
   /** This book's part of the state at the last commit. */
   committed(book: Book): CommittedView;
 }
-
-const haltRules: FieldRules = new Map([
-  ['reason', { check: checkText(0, 2000) }],
-  ['source', { check: checkText(0, 100) }],
-  ['at', { check: checkTimestamp }],
-]);
-const cursorRules: FieldRules = new Map([
-  ['activity_id', { check: checkNullable(checkText(0, 1000)) }],
-  ['at', { check: checkNullable(checkTimestamp) }],
-]);
 
 /**
  * One strategy's live state. A setter checks, writes the live map, and logs what stood there before; nothing else happens until the
@@ -59,6 +59,8 @@ export class Book implements StrategyState {
   readonly #host: BookHost;
   readonly #live: LiveEntries;
   #dirty: DirtyEntries | null = null;
+  /** Keys whose values are large and told of. */
+  #largeKeys: Set<string> | null = null;
   #hasHistory: boolean;
   #changedAt = 0;
 
@@ -67,7 +69,7 @@ export class Book implements StrategyState {
     this.#host = host;
     this.isNew = restored === null;
     this.#hasHistory = restored !== null;
-    this.#live = new LiveEntries(host.held);
+    this.#live = new LiveEntries(host.totals);
     if (restored !== null) this.#live.load(restored);
   }
 
@@ -81,14 +83,17 @@ export class Book implements StrategyState {
 
   setPosition(position: PositionSnapshot): void {
     const value = checkedPosition(this.name, position);
-    this.#stage({ part: 'position', key: value.asset, previous: this.#live.positions.get(value.asset) });
+    this.#stage(
+      { part: 'position', key: value.asset, previous: this.#live.positions.get(value.asset) },
+      positionBytesMax,
+    );
     this.#live.putPosition(value.asset, value);
   }
 
   removePosition(asset: string): void {
     const previous = this.#live.positions.get(asset);
     if (previous === undefined) return;
-    this.#stage({ part: 'position', key: asset, previous });
+    this.#stage({ part: 'position', key: asset, previous }, keyBytes(asset));
     this.#live.putPosition(asset, undefined);
   }
 
@@ -106,14 +111,17 @@ export class Book implements StrategyState {
       this.removeOrder(value.order_id);
       return;
     }
-    this.#stage({ part: 'order', key: value.order_id, previous: this.#live.orders.get(value.order_id) });
+    this.#stage(
+      { part: 'order', key: value.order_id, previous: this.#live.orders.get(value.order_id) },
+      orderBytes(value),
+    );
     this.#live.putOrder(value);
   }
 
   removeOrder(orderId: string): void {
     const previous = this.#live.orders.get(orderId);
     if (previous === undefined) return;
-    this.#stage({ part: 'order', key: orderId, previous });
+    this.#stage({ part: 'order', key: orderId, previous }, keyBytes(orderId));
     this.#live.removeOrder(orderId);
   }
 
@@ -128,38 +136,33 @@ export class Book implements StrategyState {
   setCash(amount: DecimalString, currency: string = this.#host.currency): void {
     this.#expect('cash', currency, 'currency', checkCurrency(currency), currency);
     this.#expect('cash', currency, 'amount', checkDecimal(amount), amount);
-    this.#stage({ part: 'cash', key: currency, previous: this.#live.cash.get(currency) });
+    this.#stage({ part: 'cash', key: currency, previous: this.#live.cash.get(currency) }, cashBytesMax);
     this.#live.cash.set(currency, amount);
   }
 
   get(key: string): unknown {
     const value = this.#live.state.get(key);
-    return value === undefined ? undefined : decodeStateValue(value, { strategy: this.name, key });
+    return value === undefined ? undefined : decodeStateValue(value.json, { strategy: this.name, key });
   }
 
   set(key: string, value: unknown): void {
-    // A key becomes a property name in files; this one would set a prototype in whoever reads them carelessly.
-    if (typeof key !== 'string' || key.length === 0 || key.length > 1000 || key === '__proto__') {
-      throw new StateError(
-        'STATE_KEY_INVALID',
-        `strategy "${this.name}", state key ${JSON.stringify(String(key).slice(0, 60))}: expected 1 to 1000 characters, and not "__proto__"; choose another key`,
-        { details: { strategy: this.name } },
-      );
-    }
-    const encoded = encodeStateValue(value, { strategy: this.name, key });
-    this.#stage({ part: 'state', key, previous: this.#live.state.get(key) });
-    this.#live.state.set(key, encoded);
+    assertStateKey(this.name, key);
+    const sized = encodeSizedStateValue(value, { strategy: this.name, key }, this.#host.limits.stateValueMaxBytes);
+    const previous = this.#live.state.get(key);
+    this.#expectRoomForState(key, sized, previous);
+    this.#stage({ part: 'state', key, previous }, stateBytes(key, sized));
+    this.#live.putState(key, sized);
   }
 
   delete(key: string): void {
     const previous = this.#live.state.get(key);
     if (previous === undefined) return;
-    this.#stage({ part: 'state', key, previous });
-    this.#live.state.delete(key);
+    this.#stage({ part: 'state', key, previous }, keyBytes(key));
+    this.#live.putState(key, undefined);
   }
 
   keys(): readonly string[] {
-    return [...this.#live.state.keys()];
+    return [...this.#live.state.keys()].sort();
   }
 
   get halt(): Halt | null {
@@ -167,8 +170,8 @@ export class Book implements StrategyState {
   }
 
   setHalt(halt: Halt | null): void {
-    const value = halt === null ? null : checkedEntry(this.name, 'halt', 'halt', halt, haltRules);
-    this.#stage({ part: 'halt', previous: this.#live.halt });
+    const value = halt === null ? null : checkedHalt(this.name, halt);
+    this.#stage({ part: 'halt', previous: this.#live.halt }, latchBytesMax);
     this.#live.halt = value;
   }
 
@@ -177,16 +180,16 @@ export class Book implements StrategyState {
   }
 
   setCursor(cursor: CursorPosition): void {
-    const value = checkedEntry(this.name, 'cursor', 'cursor', cursor, cursorRules);
-    this.#stage({ part: 'cursor', previous: this.#live.cursor });
+    const value = checkedCursor(this.name, cursor);
+    this.#stage({ part: 'cursor', previous: this.#live.cursor }, latchBytesMax);
     this.#live.cursor = value;
   }
 
   addEvent(event: StateEvent): void {
-    const value = checkedEvent(this.name, event);
+    const { event: value, bytes } = checkedEvent(this.name, event, this.#host.limits.eventMaxBytes);
     const execution = value.kind === 'fill' ? value.fill.execution_id : null;
     const newExecution = execution !== null && !this.#live.executions.has(execution) ? execution : null;
-    this.#stage({ part: 'event', event: value, newExecution });
+    this.#stage({ part: 'event', event: value, newExecution }, bytes);
     if (newExecution !== null) this.#live.executions.add(newExecution);
   }
 
@@ -227,16 +230,22 @@ export class Book implements StrategyState {
     this.#live.undo(change);
   }
 
-  /** Makes one of its staged changes part of what the next post carries. */
-  commit(change: StagedChange, sequence: number): void {
+  /** Makes one of its staged changes part of what the next post carries, and returns by how many bytes that grows. */
+  commit(change: StagedChange, bytes: number, sequence: number): number {
     this.#changedAt = sequence;
     if (change.part !== 'registration') this.#hasHistory = true;
-    this.#dirty ??= new DirtyEntries();
-    this.#dirty.mark(change);
+    let growth = 0;
+    if (this.#dirty === null) {
+      this.#dirty = new DirtyEntries();
+      growth = strategyBytes;
+    }
+    growth += this.#dirty.mark(change, bytes);
     if (change.part === 'order' && this.#live.orders.get(change.key)?.rank !== change.previous?.rank) {
       if (change.previous !== undefined) this.#dirty.ordersRemoved.add(change.key);
     }
     if (change.part === 'event') this.#live.forgetOldestExecution();
+    if (change.part === 'state') this.#tellLarge(change.key);
+    return growth;
   }
 
   /** Everything committed since it was last taken, with committed values only. */
@@ -247,7 +256,7 @@ export class Book implements StrategyState {
   }
 
   /** Everything that the book has at the last commit, as a delta that needs no mirror to stand on; events that wait stay waiting. */
-  wholeDelta(): StrategyDelta {
+  whole(): WholeStrategy {
     return this.#committed(this.#host.committed(this)).whole();
   }
 
@@ -255,8 +264,36 @@ export class Book implements StrategyState {
     return new CommittedEntries(this.name, this.#live, view, this.#host.marks);
   }
 
-  #stage(change: StagedChange): void {
-    this.#host.log.push(this, change);
+  #tellLarge(key: string): void {
+    const bytes = this.#live.state.get(key)?.bytes;
+    if (bytes === undefined) this.#largeKeys?.delete(key);
+    else if (bytes > this.#host.limits.stateValueWarnBytes && !this.#largeKeys?.has(key)) {
+      this.#largeKeys ??= new Set();
+      this.#largeKeys.add(key);
+      this.#host.onLargeValue(this.name, key, bytes);
+    }
+  }
+
+  /** What shrinks is always taken, also where a lower limit or a restore has left too much. */
+  #expectRoomForState(key: string, value: SizedStateValue, previous: SizedStateValue | undefined): void {
+    const growth = stateBytes(key, value) - (previous === undefined ? 0 : stateBytes(key, previous));
+    if (growth <= 0) return;
+    const { limits, totals } = this.#host;
+    const [own, all] = [this.#live.stateBytes + growth, totals.stateBytes + growth];
+    if (own > limits.strategyStateMaxBytes) {
+      throw stateTooLarge('strategy', this.name, key, own, limits.strategyStateMaxBytes);
+    }
+    if (all > limits.hostStateMaxBytes) throw stateTooLarge('host', this.name, key, all, limits.hostStateMaxBytes);
+  }
+
+  /** @throws StateError STATE_TOO_LARGE where this commit would have more than a post can hold */
+  #stage(change: StagedChange, bytes: number): void {
+    const { log, limits } = this.#host;
+    if (log.bytes + bytes > limits.postBytesMax) {
+      const what = 'key' in change ? `${change.part} ${JSON.stringify(change.key.slice(0, 60))}` : change.part;
+      throw commitTooLarge(this.name, what, log.bytes + bytes, limits.postBytesMax);
+    }
+    log.push(this, change, bytes);
   }
 
   #expect(noun: string, key: string, field: string, expected: string | null, got: unknown): void {

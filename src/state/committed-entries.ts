@@ -1,13 +1,15 @@
 import type { StrategyDelta } from '../model/delta.ts';
-import type { JsonObject } from '../model/json.ts';
+import type { JsonObject, JsonValue } from '../model/json.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import { recentExecutionsMax, type StrategySnapshot } from '../model/snapshot.ts';
 import { type CommittedView, nothingStaged } from './committed-view.ts';
 import type { DirtyEntries } from './dirty-entries.ts';
+import { stateBytes, strategyBytes } from './entry-bytes.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { RankedOrder } from './undo-log.ts';
+import type { WholeStrategy } from './whole-posts.ts';
 
 /**
  * What of one strategy may leave this thread: its entries as of the last commit, each position with the last price that anybody
@@ -32,7 +34,7 @@ export class CommittedEntries {
     cash.delete(currency);
     return Object.freeze({
       strategy_name: this.#strategy,
-      strategy_state: Object.freeze(Object.fromEntries(this.#view.map('state', this.#live.state))) as JsonObject,
+      strategy_state: Object.freeze(Object.fromEntries(this.#state())) as JsonObject,
       positions: Object.freeze(this.#positions().sort(byAsset)),
       pending_orders: Object.freeze(this.#orders()),
       cash_balance: balance,
@@ -51,17 +53,19 @@ export class CommittedEntries {
     const delta: Mutable<StrategyDelta> = { strategy: this.#strategy };
     if (dirty === null) return delta;
     const [live, view] = [this.#live, this.#view];
-    const positions = split(dirty.positions, (asset) => view.value('position', asset, live.positions.get(asset)));
+    const positions = split(dirty.positions.keys(), (asset) =>
+      view.value('position', asset, live.positions.get(asset)),
+    );
     if (positions.set.length > 0) delta.positions = positions.set.map(([, position]) => this.#marked(position));
     if (positions.removed.length > 0) delta.positions_removed = positions.removed;
-    const orders = split(dirty.orders, (id) => view.value('order', id, live.orders.get(id)));
+    const orders = split(dirty.orders.keys(), (id) => view.value('order', id, live.orders.get(id)));
     if (orders.set.length > 0) delta.orders = ranked(orders.set.map(([, order]) => order));
     // A mirror removes first, so that an order which was removed and came again stands where it came again.
     const removed = new Set([...orders.removed, ...dirty.ordersRemoved]);
     if (removed.size > 0) delta.orders_removed = [...removed];
-    const cash = split(dirty.cash, (currency) => view.value('cash', currency, live.cash.get(currency)));
+    const cash = split(dirty.cash.keys(), (currency) => view.value('cash', currency, live.cash.get(currency)));
     if (cash.set.length > 0) delta.cash = cash.set;
-    const state = split(dirty.state, (key) => view.value('state', key, live.state.get(key)));
+    const state = split(dirty.state.keys(), (key) => view.value('state', key, live.state.get(key))?.json);
     if (state.set.length > 0) delta.state = state.set;
     if (state.removed.length > 0) delta.state_removed = state.removed;
     if (dirty.halt) delta.halt = view.halt(live.halt);
@@ -71,18 +75,20 @@ export class CommittedEntries {
   }
 
   /** Everything, as a delta that needs no mirror to stand on; without events. */
-  whole(): StrategyDelta {
-    return {
+  whole(): WholeStrategy {
+    const entries: StrategyDelta = {
       strategy: this.#strategy,
       whole: true,
       positions: this.#positions(),
       orders: this.#orders(),
       cash: [...this.#view.map('cash', this.#live.cash)],
-      state: [...this.#view.map('state', this.#live.state)],
       halt: this.#view.halt(this.#live.halt),
       cursor: this.#view.cursor(this.#live.cursor),
       recent_execution_ids: this.#recentExecutions(),
     };
+    let bytes = Buffer.byteLength(JSON.stringify(entries)) + strategyBytes;
+    for (const [key, value] of this.#view.map('state', this.#live.state)) bytes += stateBytes(key, value);
+    return { delta: { ...entries, state: this.#state() }, bytes };
   }
 
   #positions(): PositionSnapshot[] {
@@ -92,6 +98,12 @@ export class CommittedEntries {
 
   #orders(): OrderSnapshot[] {
     return ranked(this.#view.map('order', this.#live.orders).values());
+  }
+
+  /** Sorted by key: the same state in the same order, whether it was set so, or read from a checkpoint or the journal. */
+  #state(): [string, JsonValue][] {
+    const committed = this.#view.map('state', this.#live.state);
+    return Array.from(committed, ([key, { json }]): [string, JsonValue] => [key, json]).sort(byKey);
   }
 
   #marked(position: PositionSnapshot): PositionSnapshot {

@@ -105,11 +105,11 @@ export class DeltaChannel {
     this.#announce();
   }
 
-  /** Speaks to a worker that has something else, and begins with a post that replaces it. Everything kept was taken back before. */
-  attachAnew(port: MessagePort, incarnation: number, whole: Post): void {
-    this.#wordsCountFrom = whole.delta.through;
+  /** Speaks to a worker that has something else, and begins with posts of which the first replaces it. Everything kept was taken back before. */
+  attachAnew(port: MessagePort, incarnation: number, wholes: readonly Post[]): void {
+    this.#wordsCountFrom = wholes[0]?.delta.through ?? 0;
     this.#listen(port, incarnation);
-    this.send(whole);
+    for (const post of wholes) this.send(post);
   }
 
   /** The worker has ended. What it acknowledged last is known, whether or not the message came. */

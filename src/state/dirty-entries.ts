@@ -1,43 +1,50 @@
 import type { StateEvent } from '../model/event.ts';
 import type { StagedChange } from './undo-log.ts';
 
-/** What of one book was committed since the last post: keys, whose newest values a post will carry, and every event. */
+/** What of one book was committed since the last post: keys, whose newest values a post will carry, with their bytes; and every event. */
 export class DirtyEntries {
-  readonly positions: Set<string> = new Set();
-  readonly orders: Set<string> = new Set();
+  readonly positions: Map<string, number> = new Map();
+  readonly orders: Map<string, number> = new Map();
   /** Orders that were removed, whether or not they came again: they have lost their place. */
   readonly ordersRemoved: Set<string> = new Set();
-  readonly cash: Set<string> = new Set();
-  readonly state: Set<string> = new Set();
+  readonly cash: Map<string, number> = new Map();
+  readonly state: Map<string, number> = new Map();
   readonly events: StateEvent[] = [];
   halt = false;
   cursor = false;
 
-  mark(change: StagedChange): void {
+  /** Returns by how much the post grows: what it holds of a key already is replaced. */
+  mark(change: StagedChange, bytes: number): number {
     switch (change.part) {
       case 'position':
-        this.positions.add(change.key);
-        break;
+        return replace(this.positions, change.key, bytes);
       case 'order':
-        this.orders.add(change.key);
-        break;
+        return replace(this.orders, change.key, bytes);
       case 'cash':
-        this.cash.add(change.key);
-        break;
+        return replace(this.cash, change.key, bytes);
       case 'state':
-        this.state.add(change.key);
-        break;
-      case 'halt':
+        return replace(this.state, change.key, bytes);
+      case 'halt': {
+        const isFirst = !this.halt;
         this.halt = true;
-        break;
-      case 'cursor':
+        return isFirst ? bytes : 0;
+      }
+      case 'cursor': {
+        const isFirst = !this.cursor;
         this.cursor = true;
-        break;
+        return isFirst ? bytes : 0;
+      }
       case 'event':
         this.events.push(change.event);
-        break;
+        return bytes;
       case 'registration':
-        break;
+        return bytes;
     }
   }
+}
+
+function replace(map: Map<string, number>, key: string, bytes: number): number {
+  const before = map.get(key) ?? 0;
+  map.set(key, bytes);
+  return bytes - before;
 }

@@ -1,8 +1,10 @@
 import { StateError } from '../model/errors.ts';
+import type { Halt } from '../model/event.ts';
 import { isDecimalString } from '../model/money.ts';
 import { assetPattern, currencyPattern } from '../model/names.ts';
 import { finalOrderStatuses, type OrderSnapshot, openOrderStatuses, orderTypes, timesInForce } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
+import type { CursorPosition } from './cursor-position.ts';
 
 /*
  * Checks of form on the engine's thread. They say the same as the zod schemas of src/model, by which a restore reads these
@@ -93,6 +95,16 @@ const orderRules: FieldRules = new Map([
   ['reason', optional(checkNullable(checkText(0, 2000)))],
 ]);
 
+const haltRules: FieldRules = new Map([
+  ['reason', required(checkText(0, 2000))],
+  ['source', required(checkText(0, 100))],
+  ['at', required(checkTimestamp)],
+]);
+const cursorRules: FieldRules = new Map([
+  ['activity_id', required(checkNullable(checkText(0, 1000)))],
+  ['at', required(checkNullable(checkTimestamp))],
+]);
+
 /** @throws StateError ENTRY_INVALID naming strategy, asset and field */
 export function checkedPosition(strategy: string, position: PositionSnapshot): PositionSnapshot {
   return checkedEntry(strategy, 'position', (position as { asset?: unknown } | null)?.asset, position, positionRules);
@@ -101,6 +113,29 @@ export function checkedPosition(strategy: string, position: PositionSnapshot): P
 /** @throws StateError ENTRY_INVALID naming strategy, order and field */
 export function checkedOrder(strategy: string, order: OrderSnapshot): OrderSnapshot {
   return checkedEntry(strategy, 'order', (order as { order_id?: unknown } | null)?.order_id, order, orderRules);
+}
+
+/** @throws StateError ENTRY_INVALID naming strategy and field */
+export function checkedHalt(strategy: string, halt: Halt): Halt {
+  return checkedEntry(strategy, 'halt', 'halt', halt, haltRules);
+}
+
+/** @throws StateError ENTRY_INVALID naming strategy and field */
+export function checkedCursor(strategy: string, cursor: CursorPosition): CursorPosition {
+  return checkedEntry(strategy, 'cursor', 'cursor', cursor, cursorRules);
+}
+
+/**
+ * A key of strategy state becomes a property name in files; "__proto__" would set a prototype in whoever reads them carelessly.
+ * @throws StateError STATE_KEY_INVALID
+ */
+export function assertStateKey(strategy: string, key: unknown): asserts key is string {
+  if (typeof key === 'string' && key.length > 0 && key.length <= 1000 && key !== '__proto__') return;
+  throw new StateError(
+    'STATE_KEY_INVALID',
+    `strategy "${strategy}", state key ${JSON.stringify(String(key).slice(0, 60))}: expected 1 to 1000 characters, and not "__proto__"; choose another key`,
+    { details: { strategy } },
+  );
 }
 
 /** A frozen copy, so that nobody can edit what was checked. `undefined` counts as absent, as it does in JSON. */

@@ -1,7 +1,7 @@
 import type { StateEvent } from '../model/event.ts';
 import type { Fill } from '../model/fill.ts';
-import type { JsonValue } from '../model/json.ts';
 import { finalOrderStatuses, openOrderStatuses } from '../model/order.ts';
+import { eventBytes } from './entry-bytes.ts';
 import {
   checkAsset,
   checkCurrency,
@@ -17,6 +17,8 @@ import {
   type FieldRule,
   type FieldRules,
 } from './entry-checks.ts';
+import { EventData } from './event-data.ts';
+import { eventTooLarge } from './state-limits.ts';
 
 const required = (check: FieldCheck): FieldRule => ({ check });
 const optional = (check: FieldCheck): FieldRule => ({ check, optional: true });
@@ -59,53 +61,45 @@ function rules(fields: Readonly<Record<string, FieldCheck>>): FieldRules {
   ]);
 }
 
-/** A frozen copy of an event. @throws StateError ENTRY_INVALID naming strategy, kind of event and field */
-export function checkedEvent(strategy: string, event: StateEvent): StateEvent {
+/** A frozen copy of an event, and at least its bytes in a journal record. */
+export interface CheckedEvent {
+  readonly event: StateEvent;
+  readonly bytes: number;
+}
+
+/**
+ * @throws StateError ENTRY_INVALID naming strategy, kind of event and field, or the path in the data that an event carries;
+ *   EVENT_TOO_LARGE above `bytesMax`
+ */
+export function checkedEvent(strategy: string, event: StateEvent, bytesMax: number): CheckedEvent {
   const kind: unknown = (event as { kind?: unknown } | null)?.kind;
   const known = typeof kind === 'string' && Object.hasOwn(eventRules, kind);
   if (!known) {
     throw entryInvalid(strategy, 'event', kind, 'kind', `one of ${Object.keys(eventRules).join(', ')}`, kind);
   }
   const copy = checkedEntry(strategy, 'event', kind, event, eventRules[kind as StateEvent['kind']]);
-  switch (copy.kind) {
+  const data = new EventData(strategy, kind, bytesMax);
+  const whole = withContent(strategy, copy, data);
+  const bytes = eventBytes(whole, data.bytes);
+  if (bytes > bytesMax) throw eventTooLarge(strategy, kind, bytes, bytesMax);
+  return { event: whole, bytes };
+}
+
+function withContent(strategy: string, event: StateEvent, data: EventData): StateEvent {
+  switch (event.kind) {
     case 'order_intent':
-      return Object.freeze({ ...copy, order: checkedOrder(strategy, copy.order) });
+      return Object.freeze({ ...event, order: checkedOrder(strategy, event.order) });
     case 'fill':
-      return Object.freeze({ ...copy, fill: checkedFill(strategy, copy.fill) });
+      return Object.freeze({ ...event, fill: checkedFill(strategy, event.fill) });
     case 'plan_action':
-      return Object.freeze({ ...copy, action: frozenJson(strategy, copy.kind, copy.action, 0) });
+      return Object.freeze({ ...event, action: data.copy(event.action) });
     case 'note':
-      return Object.freeze({ ...copy, data: frozenJson(strategy, copy.kind, copy.data, 0) });
+      return Object.freeze({ ...event, data: data.copy(event.data) });
     default:
-      return copy;
+      return event;
   }
 }
 
 function checkedFill(strategy: string, fill: Fill): Fill {
   return checkedEntry(strategy, 'fill', (fill as { execution_id?: unknown } | null)?.execution_id, fill, fillRules);
-}
-
-const jsonDepthMax = 256;
-
-function frozenJson(strategy: string, kind: string, value: unknown, depth: number): JsonValue {
-  if (depth > jsonDepthMax) {
-    throw entryInvalid(strategy, 'event', kind, null, `JSON nested at most ${jsonDepthMax} deep`, value);
-  }
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return Object.freeze(value.map((item) => frozenJson(strategy, kind, item, depth + 1)));
-  if (typeof value === 'object' && isPlain(value)) {
-    const copy: Record<string, JsonValue> = {};
-    for (const [key, item] of Object.entries(value)) {
-      if (key === '__proto__') throw entryInvalid(strategy, 'event', kind, key, 'another name', item);
-      if (item !== undefined) copy[key] = frozenJson(strategy, kind, item, depth + 1);
-    }
-    return Object.freeze(copy);
-  }
-  throw entryInvalid(strategy, 'event', kind, null, 'plain JSON data', value);
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

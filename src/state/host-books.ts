@@ -1,6 +1,5 @@
 import type { SnapshotDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
-import type { StateEvent } from '../model/event.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { assertStrategyName, UNASSIGNED } from '../model/names.ts';
 import type { PositionSnapshot } from '../model/position.ts';
@@ -8,12 +7,21 @@ import type { Snapshot, StrategySnapshot } from '../model/snapshot.ts';
 import { type Clock, type Timestamp, timestamp } from '../model/time.ts';
 import { Book, type BookHost } from './book.ts';
 import { CommittedView, nothingStaged } from './committed-view.ts';
+import type { HostTotals } from './live-entries.ts';
+import { defaultStateLimits, type StateLimits } from './state-limits.ts';
 import { UndoLog } from './undo-log.ts';
+import { assertOneRecord, eventsOf, wholePosts } from './whole-posts.ts';
 
 export interface HostBooksOptions {
   readonly currency: string;
   readonly epoch: number;
   readonly clock: Clock;
+  /** Default {@link defaultStateLimits}. */
+  readonly limits?: StateLimits;
+  /** Called with a post that a commit has to leave to, because together they are more than one record can hold (L1). */
+  readonly onCut?: (post: Post) => void;
+  /** A committed state value is larger than stateValueWarnBytes: called once for each key. */
+  readonly onLargeValue?: (strategy: string, key: string, bytes: number) => void;
   /** Called with each position that a commit changed, for whoever weighs how much changed. */
   readonly onPositionCommitted?: (before: PositionSnapshot | undefined, now: PositionSnapshot | undefined) => void;
 }
@@ -35,14 +43,17 @@ export class HostBooks {
   readonly #epoch: number;
   readonly #clock: Clock;
   readonly #onPositionCommitted: HostBooksOptions['onPositionCommitted'];
+  readonly #onCut: ((post: Post) => void) | null;
+  readonly #limits: StateLimits;
   readonly #books = new Map<string, Book>();
   readonly #log = new UndoLog<Book>();
   readonly #marks = new Map<string, DecimalString>();
-  readonly #held = new Map<string, number>();
+  readonly #totals: HostTotals = { held: new Map(), stateBytes: 0 };
   readonly #marked = new Set<string>();
   readonly #host: BookHost;
   #dirty = new Set<Book>();
   #dirtyEvents = 0;
+  #dirtyBytes = 0;
   #dirtySinceMs: number | null = null;
   #sequence = 0;
   #posted = 0;
@@ -53,12 +64,16 @@ export class HostBooks {
     this.#epoch = options.epoch;
     this.#clock = options.clock;
     this.#onPositionCommitted = options.onPositionCommitted;
+    this.#onCut = options.onCut ?? null;
+    this.#limits = options.limits ?? defaultStateLimits;
     this.#committedMicros = options.clock.nowMicros();
     this.#host = {
       currency: options.currency,
       log: this.#log,
       marks: this.#marks,
-      held: this.#held,
+      limits: this.#limits,
+      totals: this.#totals,
+      onLargeValue: options.onLargeValue ?? (() => {}),
       committed: (book) => this.#committed(book),
     };
   }
@@ -109,7 +124,7 @@ export class HostBooks {
     const book = new Book(name, this.#host, null);
     this.#books.set(name, book);
     // A strategy exists from its registration on, also while it is empty; the book of what belongs to nobody does not.
-    if (name !== UNASSIGNED) this.#log.push(book, { part: 'registration' });
+    if (name !== UNASSIGNED) this.#log.push(book, { part: 'registration' }, 100 + name.length);
     return book;
   }
 
@@ -127,11 +142,12 @@ export class HostBooks {
 
   commit(): number {
     if (this.#log.isEmpty) return this.#sequence;
+    if (this.#onCut !== null && this.#dirtyBytes + this.#log.bytes > this.#limits.postBytesMax) this.#cut(this.#onCut);
     this.#advance();
-    this.#log.drain((book, change) => {
+    this.#log.drain((book, change, bytes) => {
       if (change.part === 'event') this.#dirtyEvents += 1;
       if (change.part === 'position') this.#onPositionCommitted?.(change.previous, book.position(change.key));
-      book.commit(change, this.#sequence);
+      this.#dirtyBytes += book.commit(change, bytes, this.#sequence);
       this.#dirty.add(book);
     });
     return this.#sequence;
@@ -179,6 +195,7 @@ export class HostBooks {
     const sinceMs = this.#dirtySinceMs ?? this.#clock.monotonicMs();
     this.#dirty = new Set();
     this.#dirtyEvents = 0;
+    this.#dirtyBytes = 0;
     this.#dirtySinceMs = null;
     this.#posted = this.#sequence;
     return {
@@ -195,30 +212,34 @@ export class HostBooks {
   }
 
   /**
-   * Everything that every strategy has at the last commit, as one step from `from`, with the events of the posts given and those
-   * that no post took. Its cost is the size of the state: for a worker that has lost what it had.
+   * Everything that every strategy has at the last commit, as one step from `from`, with the events of the posts that `takeBack`
+   * gives and those that no post took: in it where they fit, else in steps after it. Its cost is the size of the state: for a worker
+   * that has lost what it had.
+   * @throws StateError STATE_TOO_LARGE where one record cannot hold it: then nothing was taken back
    */
-  takeWhole(from: number, posts: readonly Post[]): Post {
-    const sinceMs = posts[0]?.sinceMs ?? this.#dirtySinceMs ?? this.#clock.monotonicMs();
-    const events = new Map<string, StateEvent[]>();
-    for (const { delta } of [...posts, this.takePost()].filter((post) => post !== null)) {
-      for (const { strategy, events: some = [] } of delta.strategies) {
-        events.set(strategy, [...(events.get(strategy) ?? []), ...some]);
-      }
-    }
+  takeWhole(from: number, takeBack: () => readonly Post[]): readonly Post[] {
+    const wholes = this.strategies().map((name) => this.register(name).whole());
+    assertOneRecord(wholes, this.#limits);
+    const sinceMs = this.#dirtySinceMs;
+    const kept = takeBack();
+    const events = eventsOf([...kept, this.takePost()].filter((post) => post !== null));
     this.#sequence = Math.max(this.#sequence, from);
-    this.#advance();
+    let previous = from;
+    const posts = wholePosts(wholes, events, this.#limits, (strategies, count) => {
+      this.#advance();
+      const delta = { previous, through: this.#sequence, at: this.#at(), strategies };
+      previous = this.#sequence;
+      return { delta, sinceMs: kept[0]?.sinceMs ?? sinceMs ?? this.#clock.monotonicMs(), events: count };
+    });
     this.#posted = this.#sequence;
     this.#dirtySinceMs = null;
-    const strategies = this.strategies().map((name) => {
-      const some = events.get(name) ?? [];
-      return { ...this.register(name).wholeDelta(), ...(some.length > 0 && { events: some }) };
-    });
-    return {
-      delta: { previous: from, through: this.#sequence, at: this.#at(), strategies },
-      sinceMs,
-      events: strategies.reduce((count, { events: some }) => count + (some?.length ?? 0), 0),
-    };
+    return posts;
+  }
+
+  /** What is dirty leaves as it is; what is staged is not in it. */
+  #cut(onCut: (post: Post) => void): void {
+    const post = this.takePost();
+    if (post !== null) onCut(post);
   }
 
   #advance(): void {
@@ -236,7 +257,7 @@ export class HostBooks {
     const stagedOver = this.#assetsStagedOver();
     for (const asset of this.#marked) {
       const price = this.#marks.get(asset);
-      if (price !== undefined && (this.#held.has(asset) || stagedOver.has(asset))) marks.push([asset, price]);
+      if (price !== undefined && (this.#totals.held.has(asset) || stagedOver.has(asset))) marks.push([asset, price]);
     }
     this.#marked.clear();
     return marks;

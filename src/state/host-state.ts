@@ -73,6 +73,8 @@ export interface HostStateEvents {
    * says so. restarted: its worker ended and was replaced. failed: it was replaced too often, and stands still until the next start.
    */
   audit: [detail: { readonly kind: 'gap' | 'restarted' | 'failed'; readonly message: string }];
+  /** A committed state value has more than `stateValueWarnBytes`: told once for each key. */
+  stateValueLarge: [detail: { readonly strategy: string; readonly key: string; readonly bytes: number }];
   notice: [detail: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }];
 }
 
@@ -100,16 +102,24 @@ export interface StrategyState {
 
   /** Decoded and frozen (or a fresh copy where it can't be frozen); undefined where the key is absent. */
   get(key: string): unknown;
-  /** Encodes at once: later changes to the object do not count. @throws StateError STATE_VALUE_INVALID naming strategy and path */
+  /**
+   * Encodes at once: later changes to the object do not count.
+   * @throws StateError STATE_VALUE_INVALID or STATE_VALUE_TOO_LARGE naming strategy, key and path; STATE_TOO_LARGE where the strategy, the
+   *   host or this commit has no room for it; STATE_KEY_INVALID. What stood there before stands
+   */
   set(key: string, value: unknown): void;
   delete(key: string): void;
+  /** Sorted, in the order of UTF-16 code units: the same after a restore, from a checkpoint or from the journal. */
   keys(): readonly string[];
 
   readonly halt: Halt | null;
   setHalt(halt: Halt | null): void;
   cursor(): { readonly activity_id: string | null; readonly at: string | null };
   setCursor(cursor: { readonly activity_id: string | null; readonly at: string | null }): void;
-  /** A fill event also makes its execution id known. */
+  /**
+   * A fill event also makes its execution id known.
+   * @throws StateError ENTRY_INVALID naming strategy, kind and field or path, EVENT_TOO_LARGE, STATE_TOO_LARGE: then nothing was added
+   */
   addEvent(event: StateEvent): void;
   /** Whether a fill with this execution id is booked. */
   hasExecution(executionId: string): boolean;

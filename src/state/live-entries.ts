@@ -1,32 +1,41 @@
 import type { Halt } from '../model/event.ts';
-import type { JsonValue } from '../model/json.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import { recentExecutionsMax, type StrategySnapshot } from '../model/snapshot.ts';
+import { type SizedStateValue, stateValueBytes } from '../model/state-value.ts';
 import { type CursorPosition, cursorStart } from './cursor-position.ts';
+import { stateBytes } from './entry-bytes.ts';
 import type { RankedOrder, StagedChange } from './undo-log.ts';
+
+/** What the live entries of all strategies of a host come to. */
+export interface HostTotals {
+  /** How many strategies hold each asset. */
+  readonly held: Map<string, number>;
+  /** Of all state values, keys included. */
+  stateBytes: number;
+}
 
 /**
  * The live values of one strategy: what its setters have put, committed or not. It knows how to take a change back, and keeps the
- * host's count of who holds an asset; checks, staging and what is dirty are its book's.
+ * host's totals; checks, staging and what is dirty are its book's.
  */
 export class LiveEntries {
   readonly cash: Map<string, DecimalString> = new Map();
-  readonly state: Map<string, JsonValue> = new Map();
   /** Oldest first. */
   readonly executions: Set<string> = new Set();
   halt: Halt | null = null;
   cursor: CursorPosition = cursorStart;
   readonly #positions = new Map<string, PositionSnapshot>();
   readonly #orders = new Map<string, RankedOrder>();
-  readonly #held: Map<string, number>;
+  readonly #state = new Map<string, SizedStateValue>();
+  readonly #totals: HostTotals;
+  #stateBytes = 0;
   #rank = 0;
   /** True when a rollback put an order back, so that the map no longer runs in the order of creation. */
   #ordersOutOfOrder = false;
 
-  /** @param held how many books of the host hold each asset */
-  constructor(held: Map<string, number>) {
-    this.#held = held;
+  constructor(totals: HostTotals) {
+    this.#totals = totals;
   }
 
   get positions(): ReadonlyMap<string, PositionSnapshot> {
@@ -38,8 +47,17 @@ export class LiveEntries {
     return this.#orders;
   }
 
+  get state(): ReadonlyMap<string, SizedStateValue> {
+    return this.#state;
+  }
+
+  /** Of all state values, keys included. */
+  get stateBytes(): number {
+    return this.#stateBytes;
+  }
+
   get isEmpty(): boolean {
-    const entries = this.#positions.size + this.#orders.size + this.cash.size + this.state.size;
+    const entries = this.#positions.size + this.#orders.size + this.cash.size + this.#state.size;
     return entries + this.executions.size === 0 && this.halt === null;
   }
 
@@ -58,9 +76,10 @@ export class LiveEntries {
     const had = this.#positions.has(asset);
     put(this.#positions, asset, value);
     if (had === (value !== undefined)) return;
-    const count = (this.#held.get(asset) ?? 0) + (had ? -1 : 1);
-    if (count === 0) this.#held.delete(asset);
-    else this.#held.set(asset, count);
+    const { held } = this.#totals;
+    const count = (held.get(asset) ?? 0) + (had ? -1 : 1);
+    if (count === 0) held.delete(asset);
+    else held.set(asset, count);
   }
 
   /** An order that is there keeps its place. */
@@ -71,6 +90,15 @@ export class LiveEntries {
 
   removeOrder(orderId: string): void {
     this.#orders.delete(orderId);
+  }
+
+  putState(key: string, value: SizedStateValue | undefined): void {
+    const previous = this.#state.get(key);
+    put(this.#state, key, value);
+    const before = previous === undefined ? 0 : stateBytes(key, previous);
+    const growth = (value === undefined ? 0 : stateBytes(key, value)) - before;
+    this.#stateBytes += growth;
+    this.#totals.stateBytes += growth;
   }
 
   /** Of more than a book remembers the oldest is forgotten: one for each that a commit made known. */
@@ -93,7 +121,7 @@ export class LiveEntries {
         put(this.cash, change.key, change.previous);
         break;
       case 'state':
-        put(this.state, change.key, change.previous);
+        this.putState(change.key, change.previous);
         break;
       case 'halt':
         this.halt = change.previous;
@@ -116,7 +144,8 @@ export class LiveEntries {
     // A strategy that never had cash is restored with a balance of "0", which is what an absent balance says.
     if (restored.cash_balance !== '0') this.cash.set(restored.currency, restored.cash_balance);
     for (const [currency, amount] of Object.entries(restored.other_cash)) this.cash.set(currency, amount);
-    for (const [key, value] of Object.entries(restored.strategy_state)) this.state.set(key, value);
+    for (const [key, value] of Object.entries(restored.strategy_state))
+      this.putState(key, { json: value, bytes: stateValueBytes(value) });
     for (const id of restored.broker_cursor.recent_execution_ids) this.executions.add(id);
     this.halt = Object.freeze(restored.halt);
     const { activity_id, at } = restored.broker_cursor;

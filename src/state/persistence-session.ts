@@ -139,8 +139,8 @@ export class PersistenceSession {
       'warn',
       `the replaced persistence worker restored sequence ${recovery.sequence} of epoch ${recovery.epoch}, from which what is in memory does not go on: every strategy is sent whole`,
     );
-    const kept = channel.takeBack(sameEpoch ? recovery.sequence : 0);
-    channel.attachAnew(thread.data, this.#supervisor.incarnation, books.takeWhole(sequence, kept));
+    const wholes = books.takeWhole(sequence, () => channel.takeBack(sameEpoch ? recovery.sequence : 0));
+    channel.attachAnew(thread.data, this.#supervisor.incarnation, wholes);
     this.#trustsDisk = true;
     this.#serve(thread);
   }

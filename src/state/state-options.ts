@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../model/time.ts';
 import type { PersistenceOptions } from '../persistence/protocol.ts';
 import { defaultStateDirectory } from '../persistence/state-directory.ts';
 import { type Logger, stderrLogger } from './logger.ts';
+import { defaultStateLimits, type StateLimits } from './state-limits.ts';
 
 export interface StateManagerOptions {
   /** Default: HOLDFAST_STATE_DIR, else ~/.holdfast/state. */
@@ -55,6 +56,16 @@ export interface StateManagerOptions {
   readonly force?: boolean;
   /** For tests of faults: a module that exports createFileSystem(options), for the worker in place of node:fs. */
   readonly fileSystem?: { readonly module: string; readonly options?: unknown };
+  /** A state value with more bytes as JSON is told of once, by `stateValueLarge` and a warning. Default 64 KiB. */
+  readonly stateValueWarnBytes?: number;
+  /** set() refuses a state value with more. Default 16 MiB, at most 64 MiB. */
+  readonly stateValueMaxBytes?: number;
+  /** set() refuses what would bring all state values of a strategy above it, keys included. Default 64 MiB, at most 128 MiB. */
+  readonly strategyStateMaxBytes?: number;
+  /** The same for all strategies of the host together. Default and at most 128 MiB: one journal record can then restate them all. */
+  readonly hostStateMaxBytes?: number;
+  /** addEvent() refuses an event with more bytes as JSON. Default 1 MiB, at most 16 MiB. */
+  readonly eventMaxBytes?: number;
   readonly logger?: Logger;
   readonly clock?: Clock;
 }
@@ -96,6 +107,7 @@ export interface StateSettings {
   readonly audit: AuditSettings | null;
   readonly force: boolean;
   readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
+  readonly limits: StateLimits;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -132,6 +144,7 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
     audit: auditSettings(options.audit ?? false),
     force: options.force ?? false,
     fileSystem: options.fileSystem ?? null,
+    limits: stateLimits(options),
     logger: options.logger ?? stderrLogger(),
     clock: options.clock ?? systemClock,
   };
@@ -163,6 +176,41 @@ function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null
     everyMs: whole('audit.everyMs', given.everyMs ?? 200, 1, 60_000),
     hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
     fileSystem: given.fileSystem ?? null,
+  };
+}
+
+const KiB = 1024;
+const MiB = 2 ** 20;
+
+function stateLimits(options: StateManagerOptions): StateLimits {
+  const defaults = defaultStateLimits;
+  return {
+    ...defaults,
+    stateValueWarnBytes: whole(
+      'stateValueWarnBytes',
+      options.stateValueWarnBytes ?? defaults.stateValueWarnBytes,
+      1,
+      128 * MiB,
+    ),
+    stateValueMaxBytes: whole(
+      'stateValueMaxBytes',
+      options.stateValueMaxBytes ?? defaults.stateValueMaxBytes,
+      KiB,
+      64 * MiB,
+    ),
+    strategyStateMaxBytes: whole(
+      'strategyStateMaxBytes',
+      options.strategyStateMaxBytes ?? defaults.strategyStateMaxBytes,
+      KiB,
+      128 * MiB,
+    ),
+    hostStateMaxBytes: whole(
+      'hostStateMaxBytes',
+      options.hostStateMaxBytes ?? defaults.hostStateMaxBytes,
+      KiB,
+      128 * MiB,
+    ),
+    eventMaxBytes: whole('eventMaxBytes', options.eventMaxBytes ?? defaults.eventMaxBytes, KiB, 16 * MiB),
   };
 }
 

@@ -61,6 +61,17 @@ export class StateReports {
     this.events.emit('notice', { level, message });
   }
 
+  /** Once this turn is over: what a commit costs has no line of a log in it. */
+  valueLarge(strategy: string, key: string, bytes: number): void {
+    setImmediate(() => {
+      this.#logger.warn(
+        { strategy, key, bytes },
+        `strategy "${strategy}", state key ${JSON.stringify(key)}: the value has ${bytes} bytes and is written whole each time that it is set; spread it over several keys, or keep less`,
+      );
+      this.events.emit('stateValueLarge', { strategy, key, bytes });
+    });
+  }
+
   lag({ kind, lagMs, error }: LagChange): void {
     if (kind === 'recovered') {
       this.#logger.info({ lagged_ms: lagMs }, 'the state is durable again');

@@ -1,8 +1,8 @@
 import type { Halt, StateEvent } from '../model/event.ts';
-import type { JsonValue } from '../model/json.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
+import type { SizedStateValue } from '../model/state-value.ts';
 import type { CursorPosition } from './cursor-position.ts';
 
 /** One staged change of one book: what stood there before, or for what is appended, what was appended. */
@@ -10,7 +10,7 @@ export type StagedChange =
   | { readonly part: 'position'; readonly key: string; readonly previous: PositionSnapshot | undefined }
   | { readonly part: 'order'; readonly key: string; readonly previous: RankedOrder | undefined }
   | { readonly part: 'cash'; readonly key: string; readonly previous: DecimalString | undefined }
-  | { readonly part: 'state'; readonly key: string; readonly previous: JsonValue | undefined }
+  | { readonly part: 'state'; readonly key: string; readonly previous: SizedStateValue | undefined }
   | { readonly part: 'halt'; readonly previous: Halt | null }
   | { readonly part: 'cursor'; readonly previous: CursorPosition }
   /** `newExecution` is the execution id that this event made known. */
@@ -33,6 +33,7 @@ interface Entry<Book extends Undoable> {
   readonly serial: number;
   readonly book: Book;
   readonly change: StagedChange;
+  readonly bytes: number;
 }
 
 /**
@@ -43,13 +44,20 @@ interface Entry<Book extends Undoable> {
 export class UndoLog<Book extends Undoable> {
   #entries: Entry<Book>[] = [];
   #serial = 0;
+  #bytes = 0;
 
   get isEmpty(): boolean {
     return this.#entries.length === 0;
   }
 
-  push(book: Book, change: StagedChange): void {
-    this.#entries.push({ serial: this.#serial++, book, change });
+  /** At least what everything staged takes in a journal record. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(book: Book, change: StagedChange, bytes: number): void {
+    this.#entries.push({ serial: this.#serial++, book, change, bytes });
+    this.#bytes += bytes;
   }
 
   savepoint(): number {
@@ -65,17 +73,21 @@ export class UndoLog<Book extends Undoable> {
       if (entry === undefined || entry.serial < savepoint) break;
       index -= 1;
       if ((book !== null && entry.book !== book) || entry.change.part === 'registration') kept.push(entry);
-      else entry.book.undo(entry.change);
+      else {
+        this.#bytes -= entry.bytes;
+        entry.book.undo(entry.change);
+      }
     }
     this.#entries.length = index;
     for (let i = kept.length - 1; i >= 0; i -= 1) this.#entries.push(kept[i] as Entry<Book>);
   }
 
   /** Hands over everything staged, oldest first, and forgets it: from here it cannot be undone. */
-  drain(visit: (book: Book, change: StagedChange) => void): void {
+  drain(visit: (book: Book, change: StagedChange, bytes: number) => void): void {
     const entries = this.#entries;
     this.#entries = [];
-    for (const { book, change } of entries) visit(book, change);
+    this.#bytes = 0;
+    for (const { book, change, bytes } of entries) visit(book, change, bytes);
   }
 
   /** For each book with something staged, its changes, newest first. */

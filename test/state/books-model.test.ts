@@ -187,7 +187,7 @@ it('whatever is staged, rolled back, committed and posted, books and mirror hold
             take(host.takePost(true));
             break;
           case 'whole':
-            take(host.takeWhole(mirror.sequence, []));
+            for (const post of host.takeWhole(mirror.sequence, () => [])) take(post);
             break;
         }
         for (const name of names) {

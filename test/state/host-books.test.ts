@@ -196,7 +196,7 @@ describe('a post', () => {
     book.set('x', 1);
     host.commit();
     book.set('x', 2);
-    expect(book.wholeDelta()).toEqual({
+    expect(book.whole().delta).toEqual({
       strategy: 'alpha',
       whole: true,
       positions: [position('AAPL')],
