@@ -138,18 +138,14 @@ async function failing(stage: Stage, errno: string, lasts: boolean): Promise<voi
       } else if (!interrupted) expectTold({ stage, errno, lasts, answer, from: before.said, told });
       if (stage.fails === 'commits' && lasts && failed) expect(acknowledged, told).toBe(before.sequence);
       if (stage.fails !== 'commits') {
-        await victim.heard((say) => say.is === 'ack' && say.sequence >= victim.committed, before.said);
-        expect(victim.acknowledged, told).toBe(victim.committed);
+        await victim.acknowledges(victim.committed);
       }
       if (stage.fails !== 'nothing' && !interrupted) expect(victim.temporaryFiles(), told).toEqual([]);
     }
     await strace.detach();
     // What waited for the fault to go gets its answer then, and what is committed becomes durable without being asked for.
     if (answer === null) await victim.heard(({ is }) => is === 'saved', before.said);
-    while (victim.acknowledged < victim.committed) {
-      const from = victim.said.length;
-      if (victim.acknowledged < victim.committed) await victim.heard(({ is }) => is === 'ack', from, 5_000);
-    }
+    await victim.acknowledges(victim.committed);
     if (!astray) return;
     expect(attempt, `${told}: never met the call that was meant`).toBeLessThan(5);
   }

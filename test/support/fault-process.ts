@@ -41,7 +41,7 @@ export type VictimSays =
 const patienceMs = 60_000;
 
 /** test/support/fault-victim.ts as a process, with what it promised. */
-export class Victim {
+export class Victim implements AsyncDisposable {
   readonly said: VictimSays[] = [];
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   readonly #directory: string;
@@ -125,6 +125,18 @@ export class Victim {
   async killed(): Promise<void> {
     this.kill();
     await this.ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.killed();
+  }
+
+  /** Resolves once it has acknowledged `sequence`. @throws where the process ends first, or a minute passes */
+  async acknowledges(sequence: number): Promise<void> {
+    const said = await this.heard((say) => say.is === 'ack' && say.sequence >= sequence, 0);
+    if (said === null && this.acknowledged < sequence) {
+      throw new Error(`acknowledged ${this.acknowledged}, and ${sequence} never: ${this.stderr}`);
+    }
   }
 
   /** Resolves with the first answer from now on, or null where the process ends or `ms` pass before it. */
