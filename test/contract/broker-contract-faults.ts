@@ -18,10 +18,10 @@ export function describeMisbehavior(name: string, open: () => Promise<BrokerHarn
 
     it.each<Misbehavior>([
       { kind: 'drop_answer_after_accept', times: 1 },
-      { kind: 'delay', times: 1, ms: 5_000, on: 'submitOrder' },
+      { kind: 'delay', times: 1, ms: 30_000, on: 'submitOrder' },
     ])('has the order although its answer was lost ($kind), and says that nothing is known', async (fault) => {
       harness.misbehave(fault);
-      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90'), { timeoutMs: 200 }));
+      const error = await failure(broker.submitOrder(limit('a', 'AAPL', '1', '90'), { timeoutMs: 1_000 }));
       expect(error.code).toBe(fault.kind === 'delay' ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE');
       expect(error.retryable).toBe(true);
       expect(await broker.fetchOrder('a')).toMatchObject({ order_id: 'a', status: 'open' });

@@ -135,10 +135,10 @@ class AlpacaStream implements StreamConnection {
     if (socket !== this.#socket) return;
     this.#alive = true;
     const message = streamMessageSchema.safeParse(parseJson(text));
-    if (!message.success) this.#drop(socket, 'a message that cannot be understood');
+    if (!message.success) this.#drop(socket, this.#about('a message that cannot be understood', text));
     else if (message.data.stream === 'authorization') this.#authorized(socket, message.data.data);
     else if (message.data.stream === 'listening') this.#acknowledged(socket, message.data.data);
-    else if (message.data.stream === 'trade_updates' && this.#listening) this.#update(socket, message.data.data);
+    else if (message.data.stream === 'trade_updates' && this.#listening) this.#update(socket, message.data.data, text);
   }
 
   #authorized(socket: WebSocket, data: unknown): void {
@@ -169,14 +169,19 @@ class AlpacaStream implements StreamConnection {
     this.#listener.connected();
   }
 
-  #update(socket: WebSocket, data: unknown): void {
+  #update(socket: WebSocket, data: unknown, text: string): void {
     const update = tradeUpdateSchema.safeParse(data);
     const fill = update.success ? updateFill(update.data, this.#settings.assets) : undefined;
     if (!update.success || fill === undefined) {
-      this.#drop(socket, 'an update that cannot be understood');
+      this.#drop(socket, this.#about('an update that cannot be understood', text));
       return;
     }
     this.#listener.update(orderReport(update.data.order, this.#settings.assets), fill);
+  }
+
+  /** With the beginning of what was said. Redacted before it is cut: half a key is a secret too. */
+  #about(what: string, text: string): string {
+    return `${what}: ${this.#settings.keys.redact(text.slice(0, 100_000)).slice(0, 120)}`;
   }
 
   #drop(socket: WebSocket, reason: string): void {

@@ -36,6 +36,7 @@ describe('what an answer means', () => {
       'BROKER_REJECTED',
       false,
     ],
+    ['a refusal whose code is a text', answer(403, '{"code":"40310000","message":"no"}'), 'BROKER_REJECTED', false],
     ['a proxy that refuses', answer(422, '<html>422</html>'), 'BROKER_ANSWER_INVALID', false],
     ['a proxy that forbids', answer(403, '<html>403 Forbidden</html>'), 'BROKER_UNAUTHORIZED', false],
     [

@@ -114,8 +114,17 @@ describe('the stream of order updates', () => {
     const { broker } = await against([thenSend(message), accept]);
     const stream = await listen(broker);
     await stream.until(() => stream.connects === 2);
-    expect(stream.disconnects).toEqual([expect.stringContaining('cannot be understood')]);
+    const said = typeof message === 'string' ? message : '{"stream":"trade_updates","data":{"event":';
+    expect(stream.disconnects).toEqual([expect.stringContaining(`cannot be understood: ${said}`)]);
     expect(stream.updates).toEqual([]);
+  });
+
+  it('keeps what it could not understand in the reason, and no key that is in there', async () => {
+    const { broker } = await against([thenSend(`${'x'.repeat(110)}canary-secret-0123456789`), accept]);
+    const stream = await listen(broker);
+    await stream.until(() => stream.connects === 2);
+    expect(stream.disconnects[0]).toMatch(/^a message that cannot be understood: x{110}\[key\]/);
+    expect(stream.disconnects[0]).not.toContain('canary');
   });
 
   it('passes over messages of streams that it does not know', async () => {
