@@ -1,6 +1,7 @@
 import type { StateEvent } from '../model/event.ts';
 import type { JsonValue } from '../model/json.ts';
 import { decimal } from '../model/money.ts';
+import { micros } from '../model/time.ts';
 import type { PlanAction, ReconciliationPlan, ReconciliationReport } from '../reconciliation/types.ts';
 import type { StrategyState } from '../state/host-state.ts';
 import type { TradingCore } from './trading-core.ts';
@@ -17,8 +18,9 @@ export interface Applied {
  * Applies what a reconciliation found, inside a transaction: first the executions that it read and that are not booked, then each
  * action whose `before` is what the book has now (all of an asset or none), then the cursor. What is dropped shows again in the next
  * run.
+ * @param settleMs how late the broker may list an execution
  */
-export function applyReport(core: TradingCore, report: ReconciliationReport): Applied {
+export function applyReport(core: TradingCore, report: ReconciliationReport, settleMs: number): Applied {
   const { plan } = report;
   let booked = 0;
   for (const fill of report.broker?.fills ?? []) if (core.orders.fill(fill)) booked += 1;
@@ -35,8 +37,14 @@ export function applyReport(core: TradingCore, report: ReconciliationReport): Ap
     book.addEvent(planAction(report.report_id, action, core.now()));
     applied += 1;
   }
-  if (report.outcome !== 'inconclusive' && report.broker !== null) core.moveCursor(plan.cursor);
+  if (report.outcome !== 'inconclusive' && isSettled(report, settleMs)) core.moveCursor(plan.cursor);
   return { booked, applied, dropped: plan.actions.length - applied };
+}
+
+/** Whether the broker had time to list everything before the newest activity: one that it lists late must not be passed. */
+function isSettled({ broker, plan: { cursor } }: ReconciliationReport, settleMs: number): boolean {
+  if (broker === null) return false;
+  return cursor.at === null || settleMs === 0 || micros(cursor.at) <= micros(broker.read_at) - settleMs * 1000;
 }
 
 function fits(core: TradingCore, action: PlanAction): boolean {

@@ -72,8 +72,11 @@ export interface Booked {
   readonly complete: boolean;
 }
 
-/** Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches. */
-export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): Booked {
+/**
+ * Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches.
+ * @param settleMs how late the broker may list an execution
+ */
+export function bookMissed(core: TradingCore, { reports, page }: CaughtUp, settleMs: number): Booked {
   const reported = core.transact(() => {
     for (const report of reports) core.orders.report(asBooked(core, report, page), true);
   });
@@ -81,18 +84,38 @@ export function bookMissed(core: TradingCore, { reports, page }: CaughtUp): Book
   if (!reported) return { fills: booked, complete: false };
   for (let from = 0; from < page.fills.length; from += commitFillsMax) {
     const fills = page.fills.slice(from, from + commitFillsMax);
-    const last = fills.at(-1);
     let inThisCommit = 0;
     const committed = core.transact(() => {
       for (const fill of fills) if (core.orders.fill(fill)) inThisCommit += 1;
       // A long page must not forget its first execution ids before the cursor is past them.
-      if (last?.activity_id != null) core.moveCursor({ activity_id: last.activity_id, at: last.at });
+      const reached = settledCursor(page, from + fills.length, settleMs);
+      if (reached !== null) core.moveCursor(reached);
     });
     if (!committed) return { fills: booked, complete: false };
     booked += inThisCommit;
   }
-  return { fills: booked, complete: core.transact(() => core.moveCursor(page.cursor)) };
+  return { fills: booked, complete: true };
 }
+
+/**
+ * How far the cursor may go after the first `count` executions of a page: a broker that lists some of them late would list one before
+ * the newest after it was read, so that what is not older than the newest by its settling time is read again. Null: not at all.
+ */
+function settledCursor({ fills, cursor }: FillPage, count: number, settleMs: number): ActivityCursor | null {
+  const newest = fills.at(-1);
+  if (newest === undefined) return null;
+  if (count === fills.length && (settleMs === 0 || count > unsettledMax)) return cursor;
+  const settled = micros(newest.at) - settleMs * 1000;
+  for (let index = count - 1; index >= 0; index -= 1) {
+    const fill = fills[index];
+    if (fill?.activity_id == null) continue;
+    if (micros(fill.at) <= settled || index >= unsettledMax) return { activity_id: fill.activity_id, at: fill.at };
+  }
+  return null;
+}
+
+/** Of a page longer than this the cursor passes the first ones: their ids are not remembered for ever. */
+const unsettledMax = 900;
 
 /**
  * The report of an order that nobody here has, as it was before the executions of this page: they are booked after it, and each would
@@ -165,7 +188,7 @@ export class CatchUp {
     try {
       const missed = await readMissed(broker, core.orders, core.books.unassigned.cursor());
       await inTurn(() => {
-        bookMissed(core, missed);
+        bookMissed(core, missed, broker.capabilities.settleMs);
       });
     } catch (error) {
       failed(error, 1);
@@ -182,7 +205,7 @@ export class CatchUp {
         const missed = await readMissed(broker, core.orders, core.books.unassigned.cursor());
         let complete = false;
         await inTurn(() => {
-          complete = bookMissed(core, missed).complete;
+          complete = bookMissed(core, missed, broker.capabilities.settleMs).complete;
         });
         if (!complete) throw new StateError('NOT_BOOKED', 'what was missed could not be booked');
         failures = 0;

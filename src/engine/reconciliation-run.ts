@@ -15,6 +15,8 @@ export interface ReconciliationRunOptions {
   readonly state: HostState;
   readonly reconciler: Reconciler;
   readonly policy: ReconciliationPolicy;
+  /** How late the broker may list an execution. */
+  readonly settleMs: number;
   readonly after: After;
   readonly signal: AbortSignal;
   readonly logger: EngineLogger;
@@ -49,7 +51,7 @@ export async function reconcile(
     let done: Applied = { booked: 0, applied: 0, dropped: 0 };
     await options.inTurn(() => {
       core.transact(() => {
-        done = applyReport(core, report);
+        done = applyReport(core, report, options.settleMs);
         keepReport(core, report);
       });
     });

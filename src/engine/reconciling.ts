@@ -72,6 +72,7 @@ export class Reconciling {
         state,
         reconciler,
         policy,
+        settleMs: settings.broker.capabilities.settleMs,
         after,
         signal,
         logger,

@@ -100,7 +100,7 @@ export class StartUp {
         // Books that were not opened here and have no cursor hold what was executed until they were saved.
         return readMissed(broker, core.orders, known ? cursor : { activity_id: null, at: state.recovery.timestamp });
       });
-      const booked = bookMissed(core, missed);
+      const booked = bookMissed(core, missed, broker.capabilities.settleMs);
       fills += booked.fills;
       // What cannot be booked has halted the engine: it comes up, and trades nothing.
       if (!booked.complete) return fills;

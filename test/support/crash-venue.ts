@@ -32,11 +32,13 @@ export interface VenueOptions {
   readonly settleMs: number;
   /** Between 0 and settleMs: how long after it was taken an order shows in reads. */
   readonly lagMs: () => number;
+  /** How long after it happened an execution shows among the activities; none where absent. */
+  readonly listLagMs?: () => number;
   /** Whether a read fails. */
   readonly failsRead: () => boolean;
 }
 
-interface Placed {
+export interface Placed {
   report: OrderReport;
   /** What the request said, also where the venue does not keep it. */
   readonly requestId: string;
@@ -61,6 +63,7 @@ export class CrashVenue {
   /** How often each id was asked to be placed. */
   readonly submits = new Map<string, number>();
   readonly options: VenueOptions;
+  readonly #listedMs = new Map<string, number>();
 
   constructor(options: VenueOptions) {
     this.options = options;
@@ -142,8 +145,14 @@ export class CrashVenue {
       at,
     };
     this.fills.push(fill);
+    this.#listedMs.set(fill.execution_id, this.nowMs + (this.options.listLagMs?.() ?? 0));
     this.cash = this.cash.minus(decimal(amount).times(price)).minus(fee);
     return fill;
+  }
+
+  /** The executions that its activities show now. */
+  listed(): FillReport[] {
+    return this.fills.filter(({ execution_id }) => (this.#listedMs.get(execution_id) ?? 0) <= this.nowMs);
   }
 
   cancel(order: Placed): void {
@@ -266,11 +275,13 @@ export class VenueSession implements BrokerAdapter {
 
   fetchFills(cursor: ActivityCursor): Promise<FillPage> {
     return this.#read('fetchFills', () => {
-      const fills = this.#venue.fills.filter((fill) =>
-        cursor.activity_id === null
-          ? cursor.at === null || fill.at >= cursor.at
-          : Number(fill.activity_id) > Number(cursor.activity_id),
-      );
+      const fills = this.#venue
+        .listed()
+        .filter((fill) =>
+          cursor.activity_id === null
+            ? cursor.at === null || fill.at >= cursor.at
+            : Number(fill.activity_id) > Number(cursor.activity_id),
+        );
       const last = fills.at(-1);
       return { fills, cursor: last === undefined ? cursor : { activity_id: last.activity_id, at: last.at } };
     });
