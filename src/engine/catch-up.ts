@@ -13,6 +13,8 @@ export interface CaughtUp {
   /** Reports of orders that are open here or there. */
   readonly reports: readonly OrderReport[];
   readonly page: FillPage;
+  /** Where the page begins. */
+  readonly from: ActivityCursor;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function readMissed(
     if (report !== null) reports.push(report);
   }
   const page = await broker.fetchFills(cursor);
-  return { reports: [...reports, ...(await readOwners(broker, orders, page, reports))], page };
+  return { reports: [...reports, ...(await readOwners(broker, orders, page, reports))], page, from: cursor };
 }
 
 /**
@@ -76,9 +78,11 @@ export interface Booked {
  * Books what was missed: reports, then executions in commits of a bounded size, each with the cursor that it reaches.
  * @param settleMs how late the broker may list an execution
  */
-export function bookMissed(core: TradingCore, { reports, page }: CaughtUp, settleMs: number): Booked {
+export function bookMissed(core: TradingCore, { reports, page, from: begin }: CaughtUp, settleMs: number): Booked {
   const reported = core.transact(() => {
     for (const report of reports) core.orders.report(asBooked(core, report, page), true);
+    // Books that had no cursor were read from where they were saved, and never again from the account's beginning.
+    if (core.isWithoutCursor) core.moveCursor(begin);
   });
   let booked = 0;
   if (!reported) return { fills: booked, complete: false };

@@ -123,6 +123,12 @@ export class TradingCore {
     return this.#unreadFills;
   }
 
+  /** No activity of the broker's is known to be booked. */
+  get isWithoutCursor(): boolean {
+    const { activity_id, at } = this.books.unassigned.cursor();
+    return activity_id === null && at === null;
+  }
+
   /** The broker's activities are booked through here. */
   moveCursor(cursor: ActivityCursor): void {
     const { activity_id, at } = this.books.unassigned.cursor();
