@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { paint, table, writeLine } from '../output.ts';
 import { Durations, type Percentiles } from './histogram.ts';
+import { machine } from './machine.ts';
 import type { SlicePair } from './measures.ts';
 import type { LoadRun } from './run.ts';
 
@@ -173,29 +172,6 @@ export interface LoadReportOptions {
   readonly duration: number;
   readonly checkpointInterval: number;
   readonly seed: number;
-}
-
-function machine(): LoadReport['machine'] {
-  const [cpu] = cpus();
-  return {
-    cpu: cpu?.model.trim() ?? 'unknown',
-    cpus: availableParallelism(),
-    memory_mb: Math.round(totalmem() / 2 ** 20),
-    platform: platform(),
-    arch: arch(),
-    kernel: release(),
-    node: process.version,
-    virtual: isVirtual() ? 'yes' : 'unknown',
-  };
-}
-
-/** Whether the kernel sees that it runs under a hypervisor, where a disk's figures are somebody else's too. */
-function isVirtual(): boolean {
-  try {
-    return /\bhypervisor\b/.test(readFileSync('/proc/cpuinfo', 'latin1'));
-  } catch {
-    return false;
-  }
 }
 
 function together(...parts: readonly Durations[]): Durations {

@@ -29,6 +29,11 @@ export interface LoadRunOptions extends LoadPlan {
   /** Aborted: the run ends now, in order. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  /**
+   * Something that goes on beside the load in every slice with persistence, and in none without. It is told by the signal when the
+   * slice is over, and the next one waits until it has ended.
+   */
+  readonly beside?: (state: StateManager, signal: AbortSignal) => Promise<void>;
   /** Told what is under way, before it begins and about once a second while the load runs. */
   readonly onProgress?: (what: string) => void;
 }
@@ -99,7 +104,7 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     const before = options.compares && !stopped() ? probe() : null;
     const statusBefore = await tap.status();
     const entriesBefore = tap.entries;
-    const loadMs = await new LoadSlices(options, plan, measures, side, stopped).run();
+    const loadMs = await new LoadSlices(options, plan, measures, side, stopped, state).run();
     const rssEndMb = rssMbNow();
     const written = difference(statusBefore, await tap.status(), tap.starts);
     const conflated = measures.entries - (tap.entries - entriesBefore);
@@ -142,6 +147,7 @@ class LoadSlices {
   readonly #side: PersistedSide;
   readonly #bare: BareSide | null;
   readonly #stopped: () => boolean;
+  readonly #state: StateManager;
   readonly #sliceMs: number;
   #made = 0;
   #clockMs = 0;
@@ -153,6 +159,7 @@ class LoadSlices {
     measures: Measures,
     side: PersistedSide,
     stopped: () => boolean,
+    state: StateManager,
   ) {
     const { durationMs, compares } = options;
     this.#options = options;
@@ -164,6 +171,7 @@ class LoadSlices {
     this.#side = side;
     this.#bare = compares ? new BareSide(plan, measures.loopDelayBaseline) : null;
     this.#stopped = stopped;
+    this.#state = state;
     this.#sliceMs = compares ? durationMs / pairsOf(durationMs) : durationMs;
   }
 
@@ -191,8 +199,12 @@ class LoadSlices {
     if (this.#stopped()) return;
     const toMs = Math.min(durationMs, this.#clockMs + this.#sliceMs);
     const slice = { side: this.#side, rate, made: this.#made, fromMs: this.#clockMs, toMs, stopped: this.#stopped };
+    const over = new AbortController();
+    const beside = this.#options.beside?.(this.#state, over.signal);
     const { made, clockMs } = await this.#generator.run(slice);
     const endMs = performance.now();
+    over.abort();
+    await beside;
     this.#made = made;
     this.#clockMs = Math.max(clockMs, toMs);
     await this.#side.settled();
