@@ -5,6 +5,12 @@
 export type { BrokerAdapter, BrokerSpec } from './brokers/adapter.ts';
 export { loadBroker } from './brokers/load.ts';
 export type { Alert, AlertCode } from './engine/alert.ts';
+export {
+  type AlertMessage,
+  type AlertWebhook,
+  type AlertWebhookOptions,
+  alertWebhook,
+} from './engine/alert-webhook.ts';
 export { DecimalLedger } from './engine/decimal-ledger.ts';
 export type { LiveTradingEngineEvents, LiveTradingEngineOptions, StartReport } from './engine/engine-options.ts';
 export { type Feed, merge, type ReplayOptions, replay } from './engine/feed.ts';
@@ -51,4 +57,4 @@ export type { HostState, HostStateEvents, StateToSave, StrategyState } from './s
 export { PositionReconciler, type PositionReconcilerOptions } from './state/position-reconciler.ts';
 export { onShutdownSignals, type ShutdownOptions } from './state/shutdown-signals.ts';
 export { StateManager } from './state/state-manager.ts';
-export type { StateManagerOptions } from './state/state-options.ts';
+export type { AuditStateOptions, StateManagerOptions } from './state/state-options.ts';

@@ -42,10 +42,19 @@ export interface RunConfig {
     readonly deadline_ms: number;
   };
   readonly gate: 'durable' | 'async';
+  readonly audit: boolean;
+  readonly alerts: { readonly webhook?: WebhookConfig | undefined };
   readonly stale_after_ms: number;
   readonly shutdown_deadline_ms: number;
   readonly force_file_system: boolean;
   readonly log_level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
+
+export interface WebhookConfig {
+  readonly url_env: string;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly timeout_ms: number;
+  readonly attempts: number;
 }
 
 export interface ModuleSpec {
@@ -164,6 +173,24 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
     .enum(['durable', 'async'])
     .default('durable')
     .describe('durable: an order leaves only after its intent is durable'),
+  audit: z.boolean().default(true).describe('keep every event in audit.db, by a worker of its own'),
+  alerts: z
+    .strictObject({
+      webhook: z
+        .strictObject({
+          url_env: z
+            .string()
+            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable')
+            .describe(
+              'the environment variable with the URL that alerts are posted to: it is a secret, and never put here',
+            ),
+          level: z.enum(['info', 'warn', 'error']).default('warn').describe('alerts below it are not sent'),
+          timeout_ms: z.int().min(10).max(60_000).default(5_000).describe('for one request'),
+          attempts: z.int().min(1).max(20).default(5).describe('for one alert'),
+        })
+        .optional(),
+    })
+    .prefault({}),
   stale_after_ms: milliseconds.default(3_600_000),
   shutdown_deadline_ms: z.int().min(100).max(600_000).default(10_000),
   force_file_system: z.boolean().default(false).describe('use a network or memory file system all the same'),

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { marketFeed } from '../brokers/paper/market-feed.ts';
+import { type AlertWebhook, alertWebhook } from '../engine/alert-webhook.ts';
 import { type Feed, replay } from '../engine/feed.ts';
 import { ConfigError } from '../model/errors.ts';
 import { defaultStateDirectory } from '../persistence/state-directory.ts';
@@ -21,9 +22,26 @@ export function openState(loaded: LoadedConfig, logger: Logger): Promise<StateMa
     significantChange: significantChange(config.checkpoint.significant_change),
     generations: config.checkpoint.generations,
     staleAfterMs: config.stale_after_ms,
+    audit: config.audit,
     force: config.force_file_system,
     logger,
   });
+}
+
+/** Where a configuration wants alerts to go; null where nowhere. @throws ConfigError WEBHOOK_INVALID */
+export function makeWebhook({ config }: LoadedConfig, logger: Logger): AlertWebhook | null {
+  const { webhook } = config.alerts;
+  if (webhook === undefined) return null;
+  const url = process.env[webhook.url_env];
+  if (url === undefined || url === '') {
+    throw new ConfigError(
+      'WEBHOOK_INVALID',
+      `alerts.webhook.url_env: the environment variable ${webhook.url_env} is not set; set it to the URL, or remove alerts.webhook`,
+      { details: { path: 'alerts.webhook.url_env', variable: webhook.url_env } },
+    );
+  }
+  const { level, timeout_ms, attempts } = webhook;
+  return alertWebhook({ url, host: config.host, level, timeoutMs: timeout_ms, attemptsMax: attempts, logger });
 }
 
 /** The reconciler of a configuration, which reads the books from the persistence worker. */

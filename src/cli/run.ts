@@ -12,7 +12,7 @@ import { loadStrategy } from './load-module.ts';
 import { makeLogger } from './logger.ts';
 import { type CommonOptions, type ExitCode, writeJson } from './output.ts';
 import { logEngine, logStart } from './run-log.ts';
-import { makeReconciler, openFeed, openState } from './run-parts.ts';
+import { makeReconciler, makeWebhook, openFeed, openState } from './run-parts.ts';
 import { die, type StopSignals, stopSignals } from './stop-signals.ts';
 
 export interface RunOptions extends CommonOptions {
@@ -62,6 +62,7 @@ async function live(
   const { config } = loaded;
   const feedEnd = new AbortController();
   const acks = options.acks === undefined ? null : openAcks(options.acks);
+  const webhook = makeWebhook(loaded, logger);
   const strategies = await Promise.all(config.strategies.map((strategy) => loadStrategy(strategy, loaded.base)));
   const feed = await openFeed(loaded, feedEnd.signal);
   const broker = await loadBroker(config.broker, loaded.base);
@@ -79,6 +80,7 @@ async function live(
     host: config.host,
     instruments: new Instruments(config.currency, config.instruments),
     logger,
+    ...(webhook === null ? {} : { onAlert: webhook.alert }),
   });
   const ended = new Promise<Ending>((resolve) => {
     engine.on('ended', (error) =>
@@ -103,6 +105,7 @@ async function live(
       () => state.close({ checkpoint: false, deadlineMs: config.shutdown_deadline_ms }),
     ]);
     clearTimeout(guard);
+    await webhook?.close(webhookMsMax);
     throw error;
   }
 
@@ -117,12 +120,16 @@ async function live(
     () => state.close({ deadlineMs: config.shutdown_deadline_ms }),
   ]);
   clearTimeout(guard);
+  await webhook?.close(webhookMsMax);
   const document = documentOf(config.host, state, ending, failure);
   const how =
     document.error === null ? 'stopped in order: everything is durable' : `stopped: ${document.error.message}`;
   logger[document.error === null ? 'info' : 'error']({ event: 'stopped', ...document }, how);
   return document;
 }
+
+/** What is still to be told has so long; the log has all of it anyway. */
+const webhookMsMax = 1_000;
 
 interface Ending {
   readonly reason: string;

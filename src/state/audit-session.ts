@@ -18,6 +18,7 @@ export interface AuditSessionOptions {
   readonly audit: AuditOptions;
   readonly shared: SharedArrayBuffer;
   readonly start: StartAudit;
+  readonly heapMbMax: number | null;
   /** A worker that makes no turn for so long is ended and replaced. */
   readonly hangMs: number;
   readonly restartsMax: number;
@@ -44,10 +45,10 @@ export class AuditSession {
     this.#after = options.after ?? systemAfter;
     this.#words = new AuditWords(options.shared);
     this.#words.expect();
-    const { start, shared, audit, restartsMax, restartBackoffMs, hooks } = options;
+    const { start, shared, audit, heapMbMax, restartsMax, restartBackoffMs, hooks } = options;
     this.#supervisor = new Supervisor<AuditThread>({
       name: 'audit',
-      start: (incarnation) => start({ incarnation, shared, options: audit }),
+      start: (incarnation) => start({ incarnation, shared, options: audit, heapMbMax }),
       restartsMax,
       backoffMs: restartBackoffMs,
       ...(options.after === undefined ? {} : { after: options.after }),

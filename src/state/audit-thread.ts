@@ -14,12 +14,13 @@ export interface AuditStart {
   readonly incarnation: number;
   readonly shared: SharedArrayBuffer;
   readonly options: AuditOptions;
+  readonly heapMbMax: number | null;
 }
 
 export type StartAudit = (start: AuditStart) => AuditThread;
 
 /** Starts the worker. */
-export const startAuditThread: StartAudit = ({ incarnation, shared, options }) => {
+export const startAuditThread: StartAudit = ({ incarnation, shared, options, heapMbMax }) => {
   const { port1, port2 } = new MessageChannel();
   const workerData: AuditWorkerData = { port: port2, shared, incarnation, options };
   const thread = new Thread({
@@ -29,6 +30,7 @@ export const startAuditThread: StartAudit = ({ incarnation, shared, options }) =
     workerData,
     transfer: [port2],
     env: threadEnv(),
+    ...(heapMbMax === null ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } }),
   });
   return new Running(thread, port1);
 };

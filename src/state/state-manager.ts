@@ -375,7 +375,7 @@ const auditFinishMsMax = 5_000;
 
 function auditSession(
   { directory, restartsMax, restartBackoffMs }: StateSettings,
-  { everyMs, hangMs, fileSystem }: AuditSettings,
+  { everyMs, hangMs, heapMbMax, fileSystem }: AuditSettings,
   words: SharedWords,
   reports: StateReports,
 ): AuditSession {
@@ -384,6 +384,7 @@ function auditSession(
     shared: words.buffer,
     start: startAuditThread,
     hangMs,
+    heapMbMax,
     restartsMax,
     restartBackoffMs,
     hooks: {

@@ -75,6 +75,8 @@ export interface AuditStateOptions {
   readonly everyMs?: number;
   /** An audit worker that makes no turn for so long is ended and replaced. Default 60,000. */
   readonly hangMs?: number;
+  /** Bounds its heap: beyond it the worker ends and is replaced. Default: Node's own. */
+  readonly heapMbMax?: number;
   /** For tests of faults, as above, for how it reads the journal. */
   readonly fileSystem?: { readonly module: string; readonly options?: unknown };
 }
@@ -82,6 +84,7 @@ export interface AuditStateOptions {
 export interface AuditSettings {
   readonly everyMs: number;
   readonly hangMs: number;
+  readonly heapMbMax: number | null;
   readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
 }
 
@@ -175,6 +178,7 @@ function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null
   return {
     everyMs: whole('audit.everyMs', given.everyMs ?? 200, 1, 60_000),
     hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
+    heapMbMax: given.heapMbMax === undefined ? null : whole('audit.heapMbMax', given.heapMbMax, 16, 1_000_000),
     fileSystem: given.fileSystem ?? null,
   };
 }

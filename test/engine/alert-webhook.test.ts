@@ -180,7 +180,7 @@ describe('an alert webhook', () => {
       }
     }
     expect(errors).toHaveLength(3);
-    const dead = [`http://127.0.0.1:1/${secret}`, `http://u:${secret}@127.0.0.1:1/`, `http://${secret}.invalid/`];
+    const dead = [`http://127.0.0.1:1/${secret}`, `http://u:${secret}@127.0.0.1:1/`, `http://localhost:1/?${secret}`];
     const sockets = dead.map((url) => webhook({ url, attemptsMax: 1 }));
     for (const hook of sockets) hook.alert(alert('it'));
     for (const hook of sockets) await hook.close(20_000);
