@@ -248,6 +248,11 @@ export class Book implements StrategyState {
     return growth;
   }
 
+  /** At least by how many bytes the next post would grow if this were committed. */
+  growth(change: StagedChange, bytes: number): number {
+    return this.#dirty === null ? bytes + strategyBytes : this.#dirty.growth(change, bytes);
+  }
+
   /** Everything committed since it was last taken, with committed values only. */
   takeDelta(view: CommittedView): StrategyDelta {
     const dirty = this.#dirty;

@@ -13,6 +13,11 @@ export class DirtyEntries {
   halt = false;
   cursor = false;
 
+  /** At least by how much mark() would make the post grow; what shrinks an entry may be replaced in the same commit, and counts as 0. */
+  growth(change: StagedChange, bytes: number): number {
+    return Math.max(0, bytes - this.#held(change));
+  }
+
   /** Returns by how much the post grows: what it holds of a key already is replaced. */
   mark(change: StagedChange, bytes: number): number {
     switch (change.part) {
@@ -39,6 +44,21 @@ export class DirtyEntries {
         return bytes;
       case 'registration':
         return bytes;
+    }
+  }
+
+  #held(change: StagedChange): number {
+    switch (change.part) {
+      case 'position':
+        return this.positions.get(change.key) ?? 0;
+      case 'order':
+        return this.orders.get(change.key) ?? 0;
+      case 'cash':
+        return this.cash.get(change.key) ?? 0;
+      case 'state':
+        return this.state.get(change.key) ?? 0;
+      default:
+        return 0;
     }
   }
 }

@@ -142,7 +142,7 @@ export class HostBooks {
 
   commit(): number {
     if (this.#log.isEmpty) return this.#sequence;
-    if (this.#onCut !== null && this.#dirtyBytes + this.#log.bytes > this.#limits.postBytesMax) this.#cut(this.#onCut);
+    this.#cutWhereFull();
     this.#advance();
     this.#log.drain((book, change, bytes) => {
       if (change.part === 'event') this.#dirtyEvents += 1;
@@ -236,10 +236,20 @@ export class HostBooks {
     return posts;
   }
 
-  /** What is dirty leaves as it is; what is staged is not in it. */
-  #cut(onCut: (post: Post) => void): void {
+  /**
+   * What is dirty leaves as it is, without what is staged, where one record could not hold both (L1). What conflates does not count
+   * twice: while nothing can be posted, the same entries set again and again make no more posts to keep.
+   */
+  #cutWhereFull(): void {
+    const { postBytesMax } = this.#limits;
+    if (this.#onCut === null || this.#dirtyBytes + this.#log.bytes <= postBytesMax) return;
+    let growth = 0;
+    this.#log.forEach((book, change, bytes) => {
+      growth += book.growth(change, bytes);
+    });
+    if (this.#dirtyBytes + growth <= postBytesMax) return;
     const post = this.takePost();
-    if (post !== null) onCut(post);
+    if (post !== null) this.#onCut(post);
   }
 
   #advance(): void {

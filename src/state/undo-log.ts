@@ -90,6 +90,11 @@ export class UndoLog<Book extends Undoable> {
     for (const { book, change, bytes } of entries) visit(book, change, bytes);
   }
 
+  /** Oldest first. */
+  forEach(visit: (book: Book, change: StagedChange, bytes: number) => void): void {
+    for (const { book, change, bytes } of this.#entries) visit(book, change, bytes);
+  }
+
   /** For each book with something staged, its changes, newest first. */
   staged(): ReadonlyMap<Book, readonly StagedChange[]> {
     const byBook = new Map<Book, StagedChange[]>();
