@@ -30,7 +30,8 @@ export interface AssessOptions extends CompareOptions {
  * 3. not lack every position or all cash that the books have, unless its own equity says so;
  * 4. not lack a position that its own open orders or its own equity count on, or that nothing confirms: without a usable equity the
  *    cash must have changed, since whoever closed it was paid;
- * 5. not have an order filled further than the executions that it lists, or less far than what is booked, while that is recent.
+ * 5. not contradict its own equity by what it shows less or more than the books;
+ * 6. not have an order filled further than the executions that it lists, or less far than what is booked, while that is recent.
  * And a second read must be the newer one, of the same account, and show the same differences: not the same figures, because
  * executions in between are known and counted, and an account that trades would never be read twice alike.
  */
@@ -63,6 +64,7 @@ function flaw(read: BrokerEvidence, local: LocalBooks, options: AssessOptions): 
     repetition(read) ??
     emptiness(books, read, options) ??
     omission(books, read, options) ??
+    contradiction(books, read, options) ??
     executionLag(books, read, options)
   );
 }
@@ -122,6 +124,26 @@ function omission(books: LocalBooks, read: BrokerEvidence, options: AssessOption
   }
   if (gap !== null || compareCash(books, read, options).length > 0) return null;
   return `the broker lists no position in ${names.slice(0, 5).join(', ')}, its cash shows no trade that closed it, and its equity cannot confirm it`;
+}
+
+/**
+ * A list of positions or a cash figure that is older than the rest, as a cache gives it: the broker's own equity then counts what they
+ * lack. At least half of the difference must be missing there, since prices move between an answer and the next.
+ */
+function contradiction(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {
+  const gap = unexplainedEquity(read);
+  if (gap === null || gap.isZero()) return null;
+  const equity = decimalString(gap.abs());
+  const ours = accountPositions(books);
+  for (const { asset, amount, last_price } of read.positions) {
+    const lacking = value((ours.get(asset)?.amount ?? zero).minus(amount), last_price);
+    if (lacking.isZero() || !gap.div(lacking).gt('0.5')) continue;
+    return `the broker lists ${amount} ${asset}, but its own equity counts ${equity} that cash and positions do not show: the list is older than the account`;
+  }
+  const base = read.account.currency;
+  const cash = compareCash(books, read, options).find(({ subject }) => subject === base);
+  if (cash?.difference == null || !gap.div(decimal(cash.difference).negated()).gt('0.5')) return null;
+  return `the broker's cash is off by ${cash.difference}, and its own equity by ${equity}: the cash figure is older than the account`;
 }
 
 function executionLag(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { Decimal } from '../../src/model/money.ts';
 import type { OrderSnapshot } from '../../src/model/order.ts';
 import type { FillReport } from '../../src/model/report.ts';
@@ -94,6 +94,13 @@ const evidence: fc.Arbitrary<BrokerEvidence> = fc
 const options = { costBasisTolerance: '0' };
 const owner = fc.dictionary(fc.constantFrom(...assets), fc.constantFrom(...strategies, 'nobody'));
 
+// Row 26: what is reconciled twice has nothing to do the second time.
+const second = { seeds: 0, actions: 0, left: 0 };
+afterAll(() => {
+  const { seeds, actions, left } = second;
+  process.stdout.write(`row 26: ${seeds} seeds, ${actions} actions in first plans, ${left} in second ones\n`);
+});
+
 describe('a plan', () => {
   it('applied makes the sums equal the broker, and planned again is empty', () => {
     fc.assert(
@@ -105,10 +112,15 @@ describe('a plan', () => {
             trigger: 'start',
             owner: named,
           });
-        const after = applyPlan(withFills(before, seen.fills), planOf(before, seen));
+        const first = planOf(before, seen);
+        const after = applyPlan(withFills(before, seen.fills), first);
         const settled = { ...seen, fills: [] };
+        const again = planOf(after, settled);
+        second.seeds += 1;
+        second.actions += first.actions.length;
+        second.left += again.actions.length;
 
-        expect(planOf(after, settled).actions).toEqual([]);
+        expect(again.actions).toEqual([]);
         const left = compare(after, settled, options).map(({ kind }) => kind);
         // Only what the broker was not asked for is left to look at.
         expect(left.filter((kind) => kind !== 'order_missing_at_broker')).toEqual([]);
@@ -119,7 +131,7 @@ describe('a plan', () => {
           expect(cash.get(currency)?.amount.toFixed() ?? '0').toBe(sum);
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 1000 },
     );
   });
 
@@ -161,7 +173,7 @@ describe('a plan', () => {
           moved.strategies.map(({ positions, cash }) => ({ positions, cash })),
         );
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });

@@ -8,7 +8,7 @@ import { Mirror } from '../../src/persistence/mirror.ts';
 import { Deadline } from '../../src/reconciliation/deadline.ts';
 import type { ReconciliationOptions } from '../../src/reconciliation/options.ts';
 import { runReconciliation } from '../../src/reconciliation/run.ts';
-import type { ReconciliationPolicy } from '../../src/reconciliation/types.ts';
+import type { ReconciliationPolicy, ReconciliationReport } from '../../src/reconciliation/types.ts';
 import type { HostState } from '../../src/state/host-state.ts';
 import type { ManualClock } from '../../src/testing/manual-clock.ts';
 import { type CrashVenue, VenueSession } from './crash-venue.ts';
@@ -44,8 +44,10 @@ export class Life {
     readonly wrapState?: WrapState;
     readonly policy?: ReconciliationPolicy;
     readonly reconciliation?: ReconciliationOptions;
+    /** What stands between the reconciliation and the venue. */
+    readonly wrapReads?: (broker: BrokerAdapter) => BrokerAdapter;
   }) {
-    const { disk, venue, clock, strategies, wrapState = (state) => state } = options;
+    const { disk, venue, clock, strategies, wrapState = (state) => state, wrapReads = (broker) => broker } = options;
     disk.epoch += 1;
     this.#clock = clock;
     this.state = memoryHostState({
@@ -66,7 +68,12 @@ export class Life {
       feed: this.#market(),
       reconcileIntervalMs: 0,
       policy: options.policy ?? 'HALT_AND_ALERT',
-      reconciler: inProcessReconciler(this.state, new VenueSession(venue, true), clock, options.reconciliation),
+      reconciler: inProcessReconciler(
+        this.state,
+        wrapReads(new VenueSession(venue, true)),
+        clock,
+        options.reconciliation,
+      ),
       gate: options.gate ?? 'durable',
       state: wrapState(this.state),
       broker: this.session,
@@ -104,13 +111,21 @@ export class Life {
   }
 
   /** Compares with the venue now, as an interval would. */
-  async reconcile(): Promise<void> {
+  async reconcile(): Promise<ReconciliationReport | null> {
+    let report: ReconciliationReport | null = null;
     let done = false;
-    const end = (): void => {
-      done = true;
-    };
-    this.engine.reconcile().then(end, end);
+    this.engine.reconcile().then(
+      (made) => {
+        report = made;
+        done = true;
+      },
+      (error: unknown) => {
+        this.faults.push(`reconcile: ${String(error)}`);
+        done = true;
+      },
+    );
     for (let i = 0; i < 200 && !done && !this.#dead; i += 1) await this.pass(stepMs);
+    return report;
   }
 
   async pass(ms: number): Promise<void> {
