@@ -5,7 +5,7 @@ import type { AccountReport, PositionReport } from '../../src/model/report.ts';
 import type { ReconciliationOptions } from '../../src/reconciliation/options.ts';
 import type { ReconciliationPolicy, ReconciliationReport } from '../../src/reconciliation/types.ts';
 import { ManualClock } from '../../src/testing/manual-clock.ts';
-import { CrashDisk, Life, Wisher } from './crash-life.ts';
+import { CrashDisk, Life, type MakeReconciler, Wisher } from './crash-life.ts';
 import { CrashVenue } from './crash-venue.ts';
 import { type Tampering, tampered } from './tampered.ts';
 
@@ -196,6 +196,7 @@ export async function evidenceScene(
   policy: ReconciliationPolicy,
   tampering: (scene: () => EvidenceScene) => Tampering = () => ({}),
   reconciliation: ReconciliationOptions = {},
+  reconciler?: MakeReconciler,
 ): Promise<EvidenceScene> {
   const clock = new ManualClock('2025-10-02T14:30:00Z');
   const venue = new CrashVenue({
@@ -215,6 +216,7 @@ export async function evidenceScene(
     clock,
     policy,
     reconciliation,
+    ...(reconciler === undefined ? {} : { reconciler }),
     strategies: [
       new Wisher(
         'wisher',
@@ -255,9 +257,6 @@ export function misled(scene: EvidenceScene, report: ReconciliationReport | null
   const { venue, life } = scene;
   const wrong = [...life.faults];
   if (report === null) return [...wrong, 'no report'];
-  // What changes nothing and stops nobody is told after one read; that it may be wrong is why it is only told.
-  const isTold = report.policy === 'WARN_ONLY' && report.outcome === 'discrepancies';
-  if (report.outcome !== expected.outcome && !isTold) wrong.push(`${report.outcome}: ${report.why_inconclusive}`);
   if (report.plan.actions.length > 0) wrong.push(`a plan of ${report.plan.actions.length} actions`);
   if (life.isHalted) wrong.push(`halted: ${life.haltReason}`);
   const books = life.state.strategies().map((name) => life.state.register(name));
@@ -268,5 +267,8 @@ export function misled(scene: EvidenceScene, report: ReconciliationReport | null
   }
   const cash = books.reduce((sum, book) => sum.plus(book.cash()), decimal('0'));
   if (!cash.eq(venue.cash)) wrong.push(`cash: ${cash} here, ${venue.cash} there`);
+  // What changes nothing and stops nobody is told after one read; that it may be wrong is why it is only told.
+  const isTold = report.policy === 'WARN_ONLY' && report.outcome === 'discrepancies';
+  if (report.outcome !== expected.outcome && !isTold) wrong.push(`${report.outcome}: ${report.why_inconclusive}`);
   return wrong;
 }

@@ -22,7 +22,14 @@ export class CrashDisk {
 }
 
 /** How our code between engine and state, or engine and venue, is broken for a mutant. */
-export type WrapState = (state: MemoryHostState) => HostState;
+export type WrapState = (state: MemoryHostState) => MemoryHostState;
+
+export type MakeReconciler = (
+  state: HostState,
+  broker: BrokerAdapter,
+  clock: ManualClock,
+  options?: ReconciliationOptions,
+) => Reconciler;
 
 /** One process: an engine over what was durable. */
 export class Life {
@@ -46,6 +53,8 @@ export class Life {
     readonly reconciliation?: ReconciliationOptions;
     /** What stands between the reconciliation and the venue. */
     readonly wrapReads?: (broker: BrokerAdapter) => BrokerAdapter;
+    /** In place of the real one. */
+    readonly reconciler?: MakeReconciler;
   }) {
     const { disk, venue, clock, strategies, wrapState = (state) => state, wrapReads = (broker) => broker } = options;
     disk.epoch += 1;
@@ -68,7 +77,7 @@ export class Life {
       feed: this.#market(),
       reconcileIntervalMs: 0,
       policy: options.policy ?? 'HALT_AND_ALERT',
-      reconciler: inProcessReconciler(
+      reconciler: (options.reconciler ?? inProcessReconciler)(
         this.state,
         wrapReads(new VenueSession(venue, true)),
         clock,
