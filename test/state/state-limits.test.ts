@@ -222,6 +222,10 @@ describe('a commit', () => {
       host.commit();
       expect(host.takePost()).not.toBeNull();
     }
+    for (const key of ['small', 'smaller']) {
+      book('alpha').set(key, 1);
+      host.commit();
+    }
     expect(posts).toEqual([]);
   });
 
