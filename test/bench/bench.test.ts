@@ -61,6 +61,7 @@ describe('the report', () => {
   const spread = spreadOf([1, 2, 3]);
   const document: BenchDocument = {
     at: '2026-01-01T00:00:00.000Z',
+    earlier: null,
     quick: false,
     machine: { cpu: 'abacus' },
     side_by_side: [
@@ -75,7 +76,7 @@ describe('the report', () => {
         durableOverOurs: spread,
       },
     ],
-    figures: [figure({ name: 'cost | of it', values: [5], atMost: 1, how: 'so' })],
+    figures: [{ group: 'commit', ...figure({ name: 'cost | of it', values: [5], atMost: 1, how: 'so' }) }],
   };
 
   it('says every figure in both forms', () => {

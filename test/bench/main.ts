@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { machine } from '../../src/cli/load/machine.ts';
-import type { Figure, FigureGroup } from './figure.ts';
+import type { FigureGroup } from './figure.ts';
 import { checkpoints } from './figures/checkpoints.ts';
 import { commitCost } from './figures/commit.ts';
 import { engineEvents } from './figures/engine.ts';
@@ -9,13 +9,13 @@ import { eventLoop } from './figures/event-loop.ts';
 import { journal } from './figures/journal.ts';
 import { restoring } from './figures/restore.ts';
 import { realTape } from './figures/tape.ts';
-import { asMarkdown, asText, type BenchDocument, intoDocument } from './report.ts';
+import { asMarkdown, asText, type BenchDocument, type GroupedFigure, intoDocument } from './report.ts';
 import { note, Scratch } from './scratch.ts';
-import { type Row, sideBySide } from './side-by-side.ts';
+import { sideBySide } from './side-by-side.ts';
 
 /*
  * npm run bench: ours beside the alternatives, and every figure that is promised beside its target. Everything that is compared is
- * measured in this run, on this disk, in turns. It takes about a quarter of an hour; with --quick about two minutes.
+ * measured in this run, on this disk, in turns. It takes about 20 minutes; with --quick about five.
  */
 
 const groups: readonly FigureGroup[] = [commitCost, journal, checkpoints, restoring, engineEvents, realTape, eventLoop];
@@ -30,16 +30,18 @@ const { values: given } = parseArgs({
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
     doc: { type: 'string' },
+    with: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (given.help) {
-  note(`npm run bench -- [--quick] [--only KEY]… [--dir PARENT] [--json] [--out FILE] [--doc FILE]
+  note(`npm run bench -- [--quick] [--only KEY]… [--dir PARENT] [--json] [--out FILE] [--doc FILE] [--with FILE]
   --only  ${keys.join(', ')}
   --dir   a directory on the disk to be measured (default: that of temporary files)
   --json  the figures as one JSON document on standard output;  --out  the same in a file
-  --doc   also writes the tables into this document, such as docs/benchmarks.md`);
+  --doc   also writes the tables into this document, such as docs/benchmarks.md
+  --with  a document of --out from an earlier run: what this run does not measure is taken from there`);
 } else {
   const wrong = given.only.find((key) => !keys.includes(key));
   if (wrong === undefined) await main();
@@ -50,29 +52,48 @@ if (given.help) {
 }
 
 async function main(): Promise<void> {
-  const startedAt = new Date().toISOString();
   using scratch = new Scratch(given.dir);
   const { quick } = given;
+  const earlier = given.with === undefined ? null : (JSON.parse(readFileSync(given.with, 'utf8')) as BenchDocument);
   const wanted = (key: string): boolean => given.only.length === 0 || given.only.includes(key);
-  let rows: readonly Row[] = [];
+  let document: BenchDocument = {
+    at: new Date().toISOString(),
+    earlier: earlier?.at ?? null,
+    quick,
+    machine: machine(),
+    side_by_side: earlier?.side_by_side ?? [],
+    figures: earlier?.figures ?? [],
+  };
   if (wanted(sideBySideKey)) {
-    rows = await sideBySide(scratch, {
+    const rows = await sideBySide(scratch, {
       sizes: [10, 100, 1000, 10_000, 100_000],
       changes: [1, 100],
       rounds: quick ? 2 : 5,
       ms: quick ? 50 : 400,
     });
+    document = { ...document, side_by_side: rows };
+    keep(document);
   }
-  const figures: Figure[] = [];
-  for (const group of groups) {
-    if (!wanted(group.key)) continue;
-    note(`${group.key}: ${group.what}`);
-    figures.push(...(await group.measure({ scratch, quick })));
+  for (const { key, what, measure } of groups) {
+    if (!wanted(key)) continue;
+    note(`${key}: ${what}`);
+    const figures = (await measure({ scratch, quick })).map((figure): GroupedFigure => ({ group: key, ...figure }));
+    document = {
+      ...document,
+      figures: inOrder([...document.figures.filter(({ group }) => group !== key), ...figures]),
+    };
+    keep(document);
   }
-  const document: BenchDocument = { at: startedAt, quick, machine: machine(), side_by_side: rows, figures };
-  const text = `${JSON.stringify(document, null, 2)}\n`;
-  if (given.out !== undefined) writeFileSync(given.out, text);
-  if (given.json) process.stdout.write(text);
+  if (given.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   else process.stdout.write(asText(document));
   if (given.doc !== undefined) intoDocument(given.doc, 'bench', asMarkdown(document));
+}
+
+/** After each part, because a run is long and may be cut short. */
+function keep(document: BenchDocument): void {
+  if (given.out !== undefined) writeFileSync(given.out, `${JSON.stringify(document, null, 2)}\n`);
+}
+
+function inOrder(figures: readonly GroupedFigure[]): readonly GroupedFigure[] {
+  return figures.toSorted((a, b) => keys.indexOf(a.group) - keys.indexOf(b.group));
 }

@@ -7,11 +7,15 @@ import { type Spread, short } from './stats.ts';
 /** What one run of the benchmarks found. */
 export interface BenchDocument {
   readonly at: string;
+  /** When the run was that gave what this one did not measure; null where it measured everything. */
+  readonly earlier: string | null;
   readonly quick: boolean;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly side_by_side: readonly Row[];
-  readonly figures: readonly Figure[];
+  readonly figures: readonly GroupedFigure[];
 }
+
+export type GroupedFigure = Figure & { readonly group: string };
 
 /** For a terminal. */
 export function asText({ machine, side_by_side: rows, figures }: BenchDocument): string {
@@ -28,8 +32,9 @@ export function asText({ machine, side_by_side: rows, figures }: BenchDocument):
 }
 
 /** For a document, in the same words. */
-export function asMarkdown({ at, quick, machine, side_by_side: rows, figures }: BenchDocument): string {
-  const lines = [`Run of ${at}${quick ? ' (quick)' : ''} on: ${machineLine(machine)}.`, ''];
+export function asMarkdown({ at, earlier, quick, machine, side_by_side: rows, figures }: BenchDocument): string {
+  const parts = earlier === null ? '' : `, with parts of the run of ${earlier}`;
+  const lines = [`Run of ${at}${quick ? ' (quick)' : ''}${parts} on: ${machineLine(machine)}.`, ''];
   if (figures.length > 0) lines.push(markdownTable(...figureCells(figures)), '');
   if (rows.length > 0) lines.push(markdownTable(...rowCells(rows)), '');
   return lines.join('\n');
