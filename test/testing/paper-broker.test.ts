@@ -95,14 +95,14 @@ const cases: Readonly<Record<MisbehaviorKind, (arm: (fault: Misbehavior) => Prom
   },
   async stale_positions(arm) {
     await hold();
-    await arm({ kind: 'stale_positions' });
+    await arm({ kind: 'stale_positions', on: 'fetchPositions' });
     paper.exchange.adjustPosition('AAPL', '4');
     expect(await broker.fetchPositions()).toMatchObject([{ amount: '1' }, { amount: '1' }]);
     expect(await broker.fetchPositions()).toMatchObject([{ amount: '5' }, { amount: '1' }]);
   },
   async empty_positions(arm) {
     await hold();
-    await arm({ kind: 'empty_positions' });
+    await arm({ kind: 'empty_positions', on: 'fetchPositions' });
     expect(await assets()).toEqual([]);
     expect(await assets()).toEqual(['AAPL', 'MSFT']);
   },

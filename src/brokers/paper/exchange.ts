@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { MarketEvent } from '../../model/market.ts';
-import { type Decimal, type DecimalString, decimal, decimalString, isDecimalString, zero } from '../../model/money.ts';
+import { type DecimalString, decimal, decimalString, isDecimalString, zero } from '../../model/money.ts';
 import type { TimeInForce } from '../../model/order.ts';
 import type { AccountReport, PositionReport } from '../../model/report.ts';
 import { type Clock, micros, systemClock, type Timestamp, timestamp } from '../../model/time.ts';
@@ -12,12 +12,14 @@ import { type Book, cashOf, checkFunds, closes, feeOf, refuseWash } from './buyi
 import { type CheckedRequest, checkClass, checkRequest } from './checks.ts';
 import { Faults, type Misbehavior } from './faults.ts';
 import { type PaperIds, paperIds, uuidOf } from './ids.ts';
+import { Listings } from './listings.ts';
 import { type Execution, lastPrice, marketPrice, match } from './matching.ts';
-import { type CheckedOptions, checkOptions, type ListedAsset, type PaperExchangeOptions } from './options.ts';
+import { checkOptions, type ListedAsset, type PaperExchangeOptions } from './options.ts';
 import { OrderStore } from './order-store.ts';
 import {
   isLive,
   type LiveOrder,
+  newFill,
   newOrder,
   type PaperFill,
   type PaperOrder,
@@ -46,8 +48,7 @@ export class PaperExchange {
   readonly shorts: boolean;
   readonly faults: Faults = new Faults();
 
-  readonly #assets: Map<string, ListedAsset>;
-  readonly #list: CheckedOptions['list'];
+  readonly #listings: Listings;
   readonly #listFromTape: boolean;
   readonly #account: PaperAccount;
   readonly #ids: PaperIds;
@@ -57,7 +58,6 @@ export class PaperExchange {
   readonly #orders = new OrderStore();
   readonly #fills: PaperFill[] = [];
   readonly #activities: PaperActivity[] = [];
-  readonly #prices = new Map<string, DecimalString>();
   readonly #announcer: Announcer = new Announcer(this.faults);
   readonly #book: Book;
   #eventTime: Timestamp | null = null;
@@ -69,8 +69,7 @@ export class PaperExchange {
     this.#ids = paperIds(options.seed ?? randomInt(2 ** 32));
     this.#clock = options.clock ?? systemClock;
     this.#timeOfEvents = options.time === 'event';
-    this.#assets = new Map(checked.assets);
-    this.#list = checked.list;
+    this.#listings = new Listings(checked);
     this.#listFromTape = options.listFromTape ?? false;
     this.#account = new PaperAccount(checked.cash);
     this.accountId = uuidOf('paper account');
@@ -80,9 +79,9 @@ export class PaperExchange {
     this.#book = {
       account: this.#account,
       shorts: this.shorts,
-      asset: (name) => this.#assets.get(name),
+      asset: (name) => this.#listings.get(name),
       liveOrders: (asset) => this.#orders.live(asset),
-      price: (asset) => this.#price(asset),
+      price: (name) => this.#listings.price(name),
     };
   }
 
@@ -90,7 +89,7 @@ export class PaperExchange {
   submit(request: OrderRequest): PaperOrder {
     const checked = checkRequest(request);
     this.#orders.refuseKnown(checked.orderId);
-    const asset = this.#listed(request.asset);
+    const asset = this.#listings.listed(request.asset);
     this.#check(asset, checked);
     const order = this.#place(asset, checked, null);
     this.#tell('new', order, null);
@@ -125,7 +124,7 @@ export class PaperExchange {
     if ([amount, limit_price, stop_price, time_in_force].every((value) => value === undefined)) {
       throw refuse('nothing_changed', 'order parameters are not changed');
     }
-    const asset = this.#listed(old.asset);
+    const asset = this.#listings.listed(old.asset);
     this.#check(asset, checked, old);
     const order = this.#place(asset, checked, old.id);
     old.replacedBy = order.id;
@@ -139,8 +138,7 @@ export class PaperExchange {
    * @throws StateError DECIMAL_INVALID or TIMESTAMP_INVALID, FeedError FEED_PRICE_TOO_FINE, for a malformed event: nothing changed
    */
   onMarket(event: MarketEvent): void {
-    const listed = this.#assets.get(event.asset);
-    if (listed === undefined && !this.#listFromTape) return;
+    if (this.#listings.get(event.asset) === undefined && !this.#listFromTape) return;
     const live = [...this.#orders.live(event.asset)];
     const day = event.at.slice(0, 10);
     const dead = live.filter((order) => order.timeInForce === 'day' && order.day !== null && order.day < day);
@@ -150,8 +148,7 @@ export class PaperExchange {
     if (price !== null) marketPrice(price, `${event.asset} price`);
     const { executions, triggered } = match(event, taking);
 
-    if (listed === undefined) this.#assets.set(event.asset, this.#list(event.asset));
-    if (price !== null) this.#prices.set(event.asset, price);
+    this.#listings.moved(event.asset, price);
     if (this.#eventTime === null || event.at > this.#eventTime) this.#eventTime = event.at;
     for (const order of dead) this.#end(order, 'expired', 'the day of the order is over');
     for (const execution of executions) this.#execute(execution);
@@ -181,8 +178,8 @@ export class PaperExchange {
 
   /** Positions as a read tells them, which may be told to lie. */
   readPositions(): readonly PositionReport[] {
-    if (this.faults.take('empty_positions') !== undefined) return [];
-    if (this.faults.take('stale_positions') !== undefined) return this.#stalePositions;
+    if (this.faults.take('empty_positions', 'fetchPositions') !== undefined) return [];
+    if (this.faults.take('stale_positions', 'fetchPositions') !== undefined) return this.#stalePositions;
     return this.faults.list('fetchPositions', this.positions(), ({ asset }) => asset);
   }
 
@@ -221,19 +218,16 @@ export class PaperExchange {
   }
 
   asset(name: string): ListedAsset | undefined {
-    return this.#assets.get(name);
+    return this.#listings.get(name);
   }
 
   /** By its name, by its id, or by a pair's name without the slash, as positions are told. */
   findAsset(symbol: string): ListedAsset | undefined {
-    const named = this.#assets.get(symbol);
-    if (named !== undefined) return named;
-    const fits = ({ name }: ListedAsset) => name.replace('/', '') === symbol || uuidOf(name) === symbol;
-    return this.assets().find(fits);
+    return this.#listings.find(symbol);
   }
 
   assets(): readonly ListedAsset[] {
-    return [...this.#assets.values()];
+    return this.#listings.all();
   }
 
   /** What orders and fills are dated with now. */
@@ -247,9 +241,9 @@ export class PaperExchange {
    * engine finds at its next reconciliation.
    */
   adjustPosition(asset: string, amount: DecimalString): void {
-    this.#listed(asset);
+    this.#listings.listed(asset);
     if (!isDecimalString(amount)) throw refuse('invalid_request', 'amount must be a decimal string');
-    this.#account.adjust(asset, decimal(amount), this.#price(asset) ?? zero);
+    this.#account.adjust(asset, decimal(amount), this.#listings.price(asset) ?? zero);
   }
 
   /**
@@ -264,7 +258,7 @@ export class PaperExchange {
       ids: this.#ids,
       at,
       atMicros: micros(at),
-      asset: request.asset === undefined ? null : this.#listed(request.asset),
+      asset: request.asset === undefined ? null : this.#listings.listed(request.asset),
       currency: this.currency,
     });
     this.#activities.push(activity);
@@ -306,7 +300,7 @@ export class PaperExchange {
   #execute({ order, amount, price }: Execution): void {
     // A listener may have ended it since it was matched.
     if (!isLive(order)) return;
-    const asset = this.#listed(order.asset);
+    const asset = this.#listings.listed(order.asset);
     const notional = amount.times(price);
     const fee = feeOf(asset, order.side, amount, price);
     const opens = !closes(this.#account.holding(order.asset), order.side);
@@ -322,21 +316,8 @@ export class PaperExchange {
     order.status = complete ? 'filled' : 'partially_filled';
     order.updatedAt = this.now();
     if (complete) this.#orders.retire(order);
-    const fill: PaperFill = Object.freeze({
-      ...this.#ids.execution(micros(order.updatedAt)),
-      order_id: order.clientId,
-      broker_order_id: order.id,
-      asset: order.asset,
-      amount: decimalString(signed(order.side, amount)),
-      price: decimalString(price),
-      currency: asset.currency,
-      fee: decimalString(fee.amount),
-      fee_currency: fee.currency,
-      at: order.updatedAt,
-      cumulative_amount: decimalString(signed(order.side, order.filled)),
-      leaves_amount: decimalString(signed(order.side, remaining(order))),
-      order_status: order.status,
-    });
+    const ids = this.#ids.execution(micros(order.updatedAt));
+    const fill = newFill(order, { ...ids, amount, price, currency: asset.currency, fee });
     this.#fills.push(fill);
     this.#tell(complete ? 'fill' : 'partial_fill', order, fill);
   }
@@ -358,17 +339,5 @@ export class PaperExchange {
       at: order.updatedAt,
     });
     this.#announcer.tell(update);
-  }
-
-  #listed(name: string): ListedAsset {
-    const asset = this.#assets.get(name);
-    if (asset === undefined)
-      throw refuse('unknown_asset', `asset "${name}" not found`, { symbol: String(name).slice(0, 64) });
-    return asset;
-  }
-
-  #price(asset: string): Decimal | null {
-    const price = this.#prices.get(asset);
-    return price === undefined ? null : decimal(price);
   }
 }

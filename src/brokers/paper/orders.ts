@@ -98,6 +98,37 @@ export function newOrder(
   };
 }
 
+/** An execution of an order that has just been filled by it. */
+export function newFill(
+  order: LiveOrder,
+  execution: {
+    readonly activity_id: string;
+    readonly execution_id: string;
+    readonly amount: Decimal;
+    readonly price: Decimal;
+    readonly currency: string;
+    readonly fee: { readonly amount: Decimal; readonly currency: string };
+  },
+): PaperFill {
+  const { activity_id, execution_id, amount, price, currency, fee } = execution;
+  return Object.freeze({
+    activity_id,
+    execution_id,
+    order_id: order.clientId,
+    broker_order_id: order.id,
+    asset: order.asset,
+    amount: decimalString(signed(order.side, amount)),
+    price: decimalString(price),
+    currency,
+    fee: decimalString(fee.amount),
+    fee_currency: fee.currency,
+    at: order.updatedAt,
+    cumulative_amount: decimalString(signed(order.side, order.filled)),
+    leaves_amount: decimalString(signed(order.side, remaining(order))),
+    order_status: order.status,
+  });
+}
+
 export function isLive(order: LiveOrder): boolean {
   return order.status === 'open' || order.status === 'partially_filled';
 }
