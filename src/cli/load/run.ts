@@ -111,7 +111,7 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     const after = before === null ? null : probe();
     const { sequence } = state;
     progress('closing');
-    await state.close();
+    await state.close({ deadlineMs: closeMsMax });
     if (acks?.error != null) throw acks.error;
     return {
       measures,
@@ -125,7 +125,7 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     };
   } catch (error) {
     // What went wrong first is what to tell; that the state cannot be closed either follows from it.
-    await state.close().catch(() => {});
+    await state.close({ deadlineMs: closeMsMax }).catch(() => {});
     throw error;
   } finally {
     acks?.close();
@@ -134,6 +134,9 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
 
 /** For each of the disk's figures, before and after the run; less where the run is short. */
 const diskMsMax = 1000;
+
+/** The last checkpoint is of everything: thousands of files on a slow disk are no reason to throw a run away. */
+const closeMsMax = 300_000;
 
 /**
  * The slices of a run: with persistence, and as many without, in the order with, without, without, with, so that a drift of the
