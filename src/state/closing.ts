@@ -36,6 +36,17 @@ export async function finish(options: ClosingOptions): Promise<Error | null> {
   }
 }
 
+/**
+ * Resolves when `ended` does. A worker whose last answer was an error may be stuck in the next attempt, and then it never ends.
+ * @throws StateError SHUTDOWN_DEADLINE a second after the deadline: the worker still owns the files
+ */
+export async function endOf(ended: Promise<void>, deadline: Deadline, standing: () => Standing): Promise<void> {
+  const tooLate = deadline.passed.then(() => pause(endMs, 'late' as const, { ref: false }));
+  if ((await Promise.race([ended, tooLate])) === 'late') throw deadlinePassed(deadline.ms, standing());
+}
+
+/** How long a worker that was terminated at the deadline may take to end. */
+const endMs = 1_000;
 /** Between two attempts on a disk that fails. */
 const retryMs = 100;
 

@@ -13,6 +13,8 @@ import type { SharedWords } from './shared-words.ts';
  * S1  A replacement starts only after the old thread has ended: the supervisor sees to that.
  * S2  A worker is spoken to on the data lane only once begin() has answered, and from exactly the point that it restored.
  * S3  Where a replacement stands at no point that the kept deltas connect to, it gets every strategy's whole state as one step.
+ * S4  A worker that has answered close() is expected to end. The end may be heard before the answer, so whatever follows from an end
+ *     waits until the close that is pending is answered or not.
  */
 
 export interface PersistenceSessionOptions {
@@ -39,6 +41,8 @@ export class PersistenceSession {
   /** False once a replacement could not restore what was acknowledged: the next one takes what it finds and gets the rest whole. */
   #trustsDisk = true;
   #phase: Phase = 'opening';
+  /** Of the close() asked last: true where it was answered well, false where it was not; pending until either is known. */
+  #closed: Promise<boolean> = Promise.resolve(false);
   #lastCause: Error | null = null;
   /** The worker that everything is said to; null between two. */
   #serving: PersistenceThread | null = null;
@@ -54,7 +58,7 @@ export class PersistenceSession {
     });
     this.#supervisor.on('started', (thread, incarnation) => this.#started(thread, incarnation));
     this.#supervisor.on('ended', (cause) => this.#ended(cause));
-    this.#supervisor.on('gaveUp', (cause) => this.#failed(cause));
+    this.#supervisor.on('gaveUp', (cause) => this.#gaveUp(cause));
   }
 
   /** Starts the first worker and has it read what is there. */
@@ -86,13 +90,28 @@ export class PersistenceSession {
     for (;;) {
       const thread = await this.#whoServes();
       try {
-        return (await thread.control.ask(name, ...(args as never))) as Value<Name>;
+        return (await this.#askOne(thread, name, args)) as Value<Name>;
       } catch (error) {
         // Who asks while or after the state is closed hears that it is closed, and not how its worker went.
         if (thread.cause !== null && this.#phase === 'stopped') throw stopped();
         if (thread.cause === null || this.#phase !== 'serving') throw error;
       }
     }
+  }
+
+  #askOne<Name extends keyof PersistenceControl>(
+    thread: PersistenceThread,
+    name: Name,
+    args: Parameters<PersistenceControl[Name]>,
+  ): Promise<unknown> {
+    const answer = thread.control.ask(name, ...(args as never));
+    if (name === 'close') {
+      this.#closed = answer.then(
+        () => true,
+        () => false,
+      );
+    }
+    return answer;
   }
 
   /** Nothing is started any more, and who waits is told. Resolves when the worker has ended; ends it where it does not by itself. */
@@ -114,8 +133,7 @@ export class PersistenceSession {
 
   #started(thread: PersistenceThread, incarnation: number): void {
     if (incarnation === 1) return;
-    this.#options.hooks.restarted(incarnation, this.#lastCause ?? stopped());
-    this.#replace(thread).catch((error: unknown) => {
+    this.#replaceUnlessClosed(thread, incarnation).catch((error: unknown) => {
       // Where the thread ended, the supervisor knows already.
       if (thread.cause !== null) return;
       this.#lastCause = error as Error;
@@ -123,6 +141,13 @@ export class PersistenceSession {
       this.#trustsDisk = false;
       return thread.terminate();
     });
+  }
+
+  /** S4. A replacement that nobody needs has read and written nothing: stop() ends it. */
+  async #replaceUnlessClosed(thread: PersistenceThread, incarnation: number): Promise<void> {
+    if (await this.#closed) return;
+    this.#options.hooks.restarted(incarnation, this.#lastCause ?? stopped());
+    await this.#replace(thread);
   }
 
   async #replace(thread: PersistenceThread): Promise<void> {
@@ -159,6 +184,13 @@ export class PersistenceSession {
     if (this.#phase === 'serving') this.#options.channel.detach();
     // The first incarnation is not replaced: whoever opens is told, and may open again.
     if (this.#phase === 'opening') void this.#supervisor.stop();
+  }
+
+  /** S4. */
+  #gaveUp(cause: Error): void {
+    void this.#closed.then((closed) => {
+      if (!closed) this.#failed(cause);
+    });
   }
 
   #failed(cause: Error): void {

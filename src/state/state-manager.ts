@@ -11,19 +11,19 @@ import { AuditSession } from './audit-session.ts';
 import { startAuditThread } from './audit-thread.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
 import { Checkpointing } from './checkpointing.ts';
-import { finish } from './closing.ts';
+import { endOf, finish } from './closing.ts';
 import { deadlineAfter } from './deadline.ts';
 import { DeltaChannel } from './delta-channel.ts';
 import { Durability } from './durability.ts';
 import { HostBooks } from './host-books.ts';
 import type { CheckpointCalls, HostState, HostStateEvents, StateToSave, StrategyState } from './host-state.ts';
-import { onExit } from './last-words.ts';
+import { LastWords } from './last-words.ts';
 import { PersistenceSession } from './persistence-session.ts';
 import { type StartPersistence, startPersistenceThread } from './persistence-thread.ts';
 import { Posting } from './posting.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
-import { stateClosed, whatTheWorkerDoes } from './state-errors.ts';
+import { stateClosed } from './state-errors.ts';
 import {
   type AuditSettings,
   persistenceOptions,
@@ -62,7 +62,7 @@ export class StateManager implements HostState, CheckpointCalls {
   readonly #schedule: CheckpointSchedule;
   readonly #checkpoints: Checkpointing;
   readonly #ticks: NodeJS.Timeout;
-  readonly #stopSpeaking: () => void;
+  readonly #lastWords: LastWords;
   #recovery: Recovery = nothingRecovered;
   #closing: Promise<void> | null = null;
 
@@ -164,7 +164,13 @@ export class StateManager implements HostState, CheckpointCalls {
       isServing: () => this.#closing === null && this.#durability.failure === null,
     });
     this.#ticks = setInterval(() => this.#tick(), Math.min(250, Math.max(10, settings.lagMsMax / 4))).unref();
-    this.#stopSpeaking = onExit(() => this.#lastWords());
+    this.#lastWords = new LastWords({
+      ms: settings.lastWordsMs,
+      clock: settings.clock,
+      words: this.#words,
+      posting: this.#posting,
+      durability: this.#durability,
+    });
   }
 
   get recovery(): Recovery {
@@ -199,7 +205,9 @@ export class StateManager implements HostState, CheckpointCalls {
     if (this.#closing !== null) throw stateClosed();
     const before = this.#books.sequence;
     const sequence = this.#books.commit();
-    if (sequence !== before) this.#posting.schedule();
+    if (sequence === before) return sequence;
+    if (this.#lastWords.begun) this.#lastWords.speak();
+    else this.#posting.schedule();
     return sequence;
   }
 
@@ -340,7 +348,8 @@ export class StateManager implements HostState, CheckpointCalls {
       });
       // Who waited for the last commits is told that they are durable before everybody else is told that it is over.
       this.#durability.settle();
-      await this.#abandon(Math.max(0, endsAtMs - this.#settings.clock.monotonicMs()));
+      const leftMs = Math.max(0, endsAtMs - this.#settings.clock.monotonicMs());
+      await endOf(this.#abandon(leftMs), deadline, () => this.#durability.standing);
       this.#lock.release();
       if (failure !== null && (checkpoint || this.durableSequence < this.sequence)) throw failure;
     } finally {
@@ -352,21 +361,10 @@ export class StateManager implements HostState, CheckpointCalls {
   /** Ends the workers, wherever they are, and everything that would keep this object alive. The audit may come to its end first. */
   async #abandon(auditMs = 0): Promise<void> {
     clearInterval(this.#ticks);
-    this.#stopSpeaking();
+    this.#lastWords.end();
     await this.#session.stop();
     if (auditMs > 0) await this.#audit?.finish(this.durableSequence, Math.min(auditMs, auditFinishMsMax));
     await this.#audit?.stop();
-  }
-
-  /** In an exit handler: nothing asynchronous happens any more on this thread, and the worker still runs. */
-  #lastWords(): void {
-    const { lastWordsMs, clock } = this.#settings;
-    if (lastWordsMs === 0 || this.#durability.failure !== null) return;
-    const sequence = this.#posting.postLast();
-    if (this.#words.waitDurable(sequence, lastWordsMs, () => clock.monotonicMs())) return;
-    process.stderr.write(
-      `holdfast: the process exits with commits up to ${this.durableSequence} of ${sequence} durable; ${whatTheWorkerDoes(this.#durability.standing)}\n`,
-    );
   }
 }
 

@@ -45,7 +45,10 @@ export interface StateManagerOptions {
   readonly restartsMax?: number;
   /** The wait before the first of them; it doubles from one to the next. Default 100. */
   readonly restartBackoffMs?: number;
-  /** How long an exit handler waits until what was committed is durable. Default 2,000; 0 turns it off. */
+  /**
+   * How long exit handlers wait until what was committed is durable, also what a handler that runs after ours commits. Default 2,000;
+   * 0 turns it off.
+   */
   readonly lastWordsMs?: number;
   /**
    * True: a worker of its own keeps every event, the positions and the strategies' state in audit.db, in the state directory. Default
@@ -117,7 +120,10 @@ export interface StateSettings {
 
 /** @throws ConfigError STATE_OPTIONS_INVALID naming the option */
 export function stateSettings(options: StateManagerOptions): StateSettings {
+  assertGroup('options', options);
   const { significantChange: significant = {}, lag = {} } = options;
+  assertGroup('significantChange', significant);
+  assertGroup('lag', lag);
   const currency = options.currency ?? 'USD';
   if (!currencyPattern.test(currency)) throw invalid('currency', 'a currency such as "USD"', currency);
   const directory: unknown = options.directory ?? defaultStateDirectory(process.env);
@@ -221,6 +227,13 @@ function stateLimits(options: StateManagerOptions): StateLimits {
 function whole(option: string, value: number, min: number, max: number): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
   throw invalid(option, `a whole number from ${min} to ${max}`, value);
+}
+
+/** @throws ConfigError where an options object is something else: null, a path in place of `{ directory }` */
+function assertGroup(option: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(option, 'an object of options, or nothing', value);
+  }
 }
 
 function invalid(option: string, expected: string, got: unknown): ConfigError {

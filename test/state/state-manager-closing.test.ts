@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StateManager } from '../../src/state/state-manager.ts';
-import { StateManagerRig } from './state-manager-rig.ts';
+import { next, StateManagerRig } from './state-manager-rig.ts';
 
 const rig = new StateManagerRig();
 
@@ -33,7 +33,7 @@ describe('closing', () => {
 
   it('leaves nothing behind that the directory or the process would wait for', async () => {
     const before = process.listenerCount('exit');
-    const state = await rig.open();
+    const state = await rig.open({ lastWordsMs: 100 });
     expect(process.listenerCount('exit')).toBe(before + 1);
     await state.close();
     expect(process.listenerCount('exit')).toBe(before);
@@ -124,5 +124,61 @@ describe('closing', () => {
     };
     await state.close();
     expect(rig.disk.checkpoints).toHaveLength(1);
+  });
+
+  it.each([
+    ['none is replaced', { restartsMax: 0 }],
+    ['one is replaced at once', { restartsMax: 5, restartBackoffMs: 0 }],
+  ])('hears the end of a worker that has answered as what it is, where %s', async (_, options) => {
+    for (let round = 0; round < 5; round += 1) {
+      const state = await rig.open(options);
+      const told: string[] = [];
+      for (const event of ['failed', 'workerRestarted', 'notice'] as const) state.on(event, () => told.push(event));
+      state.register('alpha').set('round', round);
+      state.commit();
+      await state.durable();
+      const worker = rig.disk.current;
+      // Dead before its answer is read.
+      rig.disk.before = (method) => {
+        if (method === 'close') setImmediate(() => worker.die());
+      };
+      const asked = rig.disk.asked.length;
+      await state.close();
+      rig.disk.before = () => {};
+      expect(told).toEqual([]);
+      expect(rig.disk.asked.slice(asked)).toEqual(['close']);
+      expect(rig.disk.mirror().snapshot('alpha').strategy_state).toEqual({ round });
+    }
+  });
+
+  it('is told of a worker that ended for good before it answered', async () => {
+    const state = await rig.open({ restartsMax: 0 });
+    state.register('alpha');
+    state.commit();
+    await state.durable();
+    const failed = next(state, 'failed');
+    rig.disk.before = (method) => {
+      if (method === 'close') rig.disk.current.die();
+    };
+    await expect(state.close()).rejects.toMatchObject({ code: 'WORKER_GIVEN_UP' });
+    expect(await failed).toMatchObject({ code: 'WORKER_GIVEN_UP' });
+    await expect(rig.open()).resolves.toBeInstanceOf(StateManager);
+  });
+
+  it('ends with the deadline also where the last write failed and the next one hangs', async () => {
+    const state = await rig.open();
+    state.register('alpha');
+    state.commit();
+    await state.durable();
+    rig.disk.failure = new Error('EIO: i/o error, fdatasync');
+    const worker = rig.disk.current;
+    worker.enterStage('fsync', 1_759_415_400_000_000);
+    worker.terminate = () => new Promise(() => {});
+    await expect(state.close({ deadlineMs: 150 })).rejects.toMatchObject({
+      code: 'SHUTDOWN_DEADLINE',
+      message: expect.stringMatching(/stage "fsync" since 2025-10-02T14:30:00/),
+    });
+    await expect(rig.open()).rejects.toMatchObject({ code: 'STATE_DIRECTORY_LOCKED' });
+    worker.die();
   });
 });

@@ -102,3 +102,18 @@ it.each([[''], ['a\0b'], [5 as never]])('refuses %j as a directory before anythi
     details: { path: 'directory' },
   });
 });
+
+it.each([
+  [null, 'options'],
+  ['/a/path', 'options'],
+  [{ lag: null }, 'lag'],
+  [{ significantChange: [] }, 'significantChange'],
+  [{ stateValueMaxBytes: 2 ** 40 }, 'stateValueMaxBytes'],
+  [{ hostStateMaxBytes: 2 ** 28 }, 'hostStateMaxBytes'],
+])('refuses %j in place of options by the name of the option', async (options, path) => {
+  await expect(StateManager.open(options as never)).rejects.toMatchObject({
+    name: 'ConfigError',
+    code: 'STATE_OPTIONS_INVALID',
+    details: { path },
+  });
+});

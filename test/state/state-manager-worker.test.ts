@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,5 +169,14 @@ describe('a state with the real worker', () => {
     rmSync(journal, { recursive: true });
     rmSync(join(directory, 'alpha_checkpoint.json'));
     await expect(open()).resolves.toBeInstanceOf(StateManager);
+  });
+
+  it.each(['exit', 'throw'])('keeps what an exit handler commits that runs after its own: %s', async (how) => {
+    const child = join(import.meta.dirname, 'exit-child.ts');
+    const { status, stderr } = spawnSync(process.execPath, [child, directory, how], { encoding: 'utf8' });
+    expect(status).toBe(how === 'exit' ? 3 : 1);
+    expect(stderr).not.toContain('the process exits with commits');
+    const state = await open();
+    expect(state.register('alpha').keys()).toEqual(['early', 'late', 'later']);
   });
 });
