@@ -37,7 +37,7 @@ export interface RigOptions extends Partial<LiveTradingEngineOptions> {
 }
 
 export function rig(options: RigOptions = {}): Rig {
-  const clock = new ManualClock('2025-10-02T14:30:00Z');
+  const clock = options.clock instanceof ManualClock ? options.clock : new ManualClock('2025-10-02T14:30:00Z');
   const state = options.state ?? memoryHostState({ clock });
   const broker = options.broker ?? new FakeBroker();
   const market = new Market();
