@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointStore } from '../../src/persistence/checkpoint-store.ts';
 import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
-import { tell, whyNot } from '../support/fault-gates.ts';
+import { tellRow, whyNot } from '../support/fault-gates.ts';
 import { Image, type ImageOptions } from '../support/fault-image.ts';
 import { brokenPromise, Victim } from '../support/fault-process.ts';
 import { Strace } from '../support/fault-strace.ts';
@@ -44,7 +44,9 @@ describe.skipIf(skipped13 !== null)('a disk that is full, and then has room agai
   const rounds = 3;
 
   afterAll(() => {
-    if (skipped13 === null) tell(`row 13: ${cases} cases on ext4, XFS and tmpfs, 0 lost, all recovered by themselves`);
+    if (skipped13 !== null) return;
+    const of = images.length * rounds;
+    tellRow(13, { done: cases, of }, 'on ext4, XFS and tmpfs, 0 lost, all recovered by themselves');
   });
 
   it.each(images)('on $type: an event, the old state, no temporary file, and recovery by itself', async (options) => {
@@ -96,15 +98,19 @@ describe.skipIf(skipped13 !== null)('a disk that is full, and then has room agai
 });
 
 describe.skipIf(skipped12 !== null)('a disk that takes only a part', () => {
+  const sizes = 60;
+  const roomsMax = 24;
   let cases = 0;
   let failed = 0;
   let short = 0;
 
   afterAll(() => {
     if (skipped12 !== null) return;
-    tell(
-      `row 12: ${cases} cases on a tiny tmpfs, a tiny ext4 and under a limit of file size (${short} short counts, ` +
-        `${failed} saves refused), 0 half files, 0 lost`,
+    tellRow(
+      12,
+      { done: cases, of: sizes + 2 * roomsMax },
+      `on a tiny tmpfs, a tiny ext4 and under a limit of file size (${short} short counts, ${failed} saves refused), ` +
+        '0 half files, 0 lost',
     );
     expect(short).toBeGreaterThan(0);
   });
@@ -151,7 +157,7 @@ describe.skipIf(skipped12 !== null)('a disk that takes only a part', () => {
   }
 
   it('a limit on the size of a file that lies anywhere in a checkpoint or a journal group', async () => {
-    const limits = Array.from({ length: 60 }, (_, index) => 1 + index * 331);
+    const limits = Array.from({ length: sizes }, (_, index) => 1 + index * 331);
     const limit = (bytes: number | 'unlimited', { pid }: Victim): void => {
       execFileSync('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:unlimited`]);
     };
@@ -162,7 +168,7 @@ describe.skipIf(skipped12 !== null)('a disk that takes only a part', () => {
     await using image = await Image.make(options);
     const ballast = join(image.path, 'ballast');
     const { bsize } = statfsSync(image.path);
-    const limits = Array.from({ length: 24 }, (_, blocks) => blocks * bsize);
+    const limits = Array.from({ length: roomsMax }, (_, blocks) => blocks * bsize);
     const limit = (bytes: number): void => {
       fill(ballast);
       truncateSync(ballast, statSync(ballast).size - bytes);

@@ -17,6 +17,12 @@ export function tell(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** The line of a row with its figures; where not every case came to its end, that alone. */
+export function tellRow(row: number, cases: { readonly done: number; readonly of: number }, figures: string): void {
+  if (cases.done === cases.of) tell(`row ${row}: ${cases.done} cases ${figures}`);
+  else tell(`row ${row}: only ${cases.done} of ${cases.of} cases were run to the end without a failure`);
+}
+
 const reasons: Partial<Record<Need, string>> = {
   linux: 'this is not Linux',
   root: 'this needs root',

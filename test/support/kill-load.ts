@@ -75,6 +75,15 @@ export class LoadProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  /** The last acknowledgement that was heard so far. */
+  get lastAck(): number {
+    return this.#lastAck;
+  }
+
   send(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
