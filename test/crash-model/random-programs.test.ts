@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { crashMutants } from '../support/crash-mutants.ts';
 import { randomRun } from '../support/crash-random.ts';
+import { printRow } from '../support/fault-row.ts';
 
 // Row 2 of the fault matrix. HOLDFAST_CRASH_PROGRAMS=20000 for a long run, HOLDFAST_CRASH_SEED=n to run one again.
 
@@ -24,9 +25,10 @@ describe('a random program of commits, checkpoints, faults, restarts and crashes
         expect.unreachable(`${again}\n${JSON.stringify(explorer.bad, null, 1)}`);
       }
     }
-    process.stdout.write(
-      `random programs: ${count} from seed ${firstSeed}, ${sum.crashes} crashes in the middle of a step, ${sum.crashPoints} calls, ` +
-        `${sum.disks} disks looked at besides, ${Math.round(performance.now() - started)} ms, bad = ${sum.bad}\n`,
+    printRow(
+      2,
+      `${count} random programs from seed ${firstSeed}, ${sum.crashes} crashes in the middle of a step, ${sum.crashPoints} calls, ` +
+        `${sum.disks} disks looked at besides, ${Math.round(performance.now() - started)} ms, bad = ${sum.bad}; 0 lost, 0 mixed`,
     );
   });
 

@@ -3,6 +3,7 @@ import { CheckpointCorrupted } from '../../src/model/errors.ts';
 import type { JournalRecord } from '../../src/persistence/records.ts';
 import type { Restored } from '../../src/persistence/restore.ts';
 import { restore } from '../../src/persistence/restore.ts';
+import { printRow } from '../support/fault-row.ts';
 import {
   checkpoint,
   commit,
@@ -66,6 +67,10 @@ describe('a journal that a crash cut', () => {
       expect(fs.get(String(result.recovery.quarantined[0]))).toEqual(bytes.subarray(cut - torn, cut));
       expect(fs.get(file).length).toBe(cut);
     }
+    printRow(
+      7,
+      `the journal cut at each of ${bytes.length} bytes of ${ends.length} groups: every whole group kept, a copy of each torn one, 0 lost`,
+    );
   });
 
   it.each([

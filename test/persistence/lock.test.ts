@@ -11,6 +11,7 @@ import { acquireLock, isLocked, type StateLock } from '../../src/persistence/loc
 import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
 import { writeHolder } from '../../src/persistence/status-file.ts';
 import { temporaryDirectory } from '../support/checkpoint-fixtures.ts';
+import { printRow } from '../support/fault-row.ts';
 
 let directory: string;
 let dispose: () => void;
@@ -216,6 +217,7 @@ describe('the lock of a state directory', () => {
   it('has one winner in each of 100 races of three processes, each with a higher epoch', async () => {
     const racers = [startChild(), startChild(), startChild()];
     let last = 0;
+    let wins = 0;
     for (let race = 0; race < 100; race++) {
       const answers = await Promise.all(racers.map((racer) => racer.ask('acquire 0')));
       const winners = answers.flatMap((answer, index) =>
@@ -228,10 +230,15 @@ describe('the lock of a state directory', () => {
       for (const { index, epoch } of winners) {
         expect(epoch).toBeGreaterThan(last);
         last = epoch;
+        wins += 1;
         await racers[index]?.ask('release');
       }
     }
     expect(last).toBeGreaterThan(50);
+    printRow(
+      18,
+      `100 races of three processes for one directory, ${wins} won by one, never by two; held while stopped, free after kill -9`,
+    );
   });
 });
 
