@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BrokerAdapter } from '../../src/brokers/adapter.ts';
 import { createBroker } from '../../src/brokers/alpaca/adapter.ts';
@@ -175,6 +176,11 @@ describe.each(['in code', 'by the control path'])('a paper broker told %s', (way
 });
 
 describe('a paper broker for tests', () => {
+  it('has every way of misbehaving in its documentation', () => {
+    const page = readFileSync(new URL('../../docs/internals/paper-broker.md', import.meta.url), 'utf8');
+    expect(misbehaviorKinds.filter((kind) => !page.includes(`| \`${kind}\` |`))).toEqual([]);
+  });
+
   it('tells what is still armed, and forgets it', async () => {
     paper.misbehave({ kind: 'http_500', times: 3, on: 'fetchAccount' });
     paper.misbehave({ kind: 'partial_page' });
