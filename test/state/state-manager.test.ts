@@ -105,6 +105,26 @@ describe('posts', () => {
   });
 });
 
+it('a large state value is told of once a key, by an event and a line of the log, and a refused one leaves no trace', async () => {
+  const state = await rig.open({ stateValueWarnBytes: 100, stateValueMaxBytes: 2_000, eventMaxBytes: 2_000 });
+  const told: unknown[] = [];
+  state.on('stateValueLarge', (detail) => told.push(detail));
+  const book = state.register('alpha');
+  for (let i = 0; i < 3; i += 1) {
+    book.set('history', 'x'.repeat(200 + i));
+    state.commit();
+    await state.durable();
+  }
+  expect(() => book.set('history', 'x'.repeat(2_000))).toThrow(/alpha.*"history".*at most 2000/);
+  expect(() => book.addEvent(note('x'.repeat(2_000)))).toThrow(/alpha.*at most 2000/);
+  expect(state.commit()).toBe(3);
+  await state.checkpoint();
+  expect(told).toEqual([{ strategy: 'alpha', key: 'history', bytes: 202 }]);
+  const warnings = rig.log.filter(({ level }) => level === 'warn');
+  expect(warnings).toMatchObject([{ fields: { strategy: 'alpha', key: 'history', bytes: 202 } }]);
+  expect(rig.disk.mirror().snapshot('alpha').strategy_state).toEqual({ history: 'x'.repeat(202) });
+});
+
 describe('what is durable', () => {
   it('is told in order to who waits, and known before the message of it is read', async () => {
     rig.disk.auto = false;
