@@ -26,6 +26,7 @@ export type AlertCode =
   | 'FEED_FAILED'
   | 'HALTED'
   | 'MARKET_EVENT_INVALID'
+  | 'ORDER_EXTERNAL'
   | 'ORDER_REFUSED'
   | 'ORDER_RESURFACED'
   | 'ORDER_UNKNOWN'

@@ -1,4 +1,3 @@
-import type { StateEvent } from '../model/event.ts';
 import type { JsonValue } from '../model/json.ts';
 import { decimal } from '../model/money.ts';
 import { micros } from '../model/time.ts';
@@ -33,8 +32,14 @@ export function applyReport(core: TradingCore, report: ReconciliationReport, set
   for (const action of plan.actions) {
     if (!fitting.has(action) || (action.kind === 'set_position' && movedAssets.has(action.asset))) continue;
     const book = core.books.register(action.strategy);
+    const evidence = evidenceFor(book, action, report);
     apply(core, book, action, plan);
-    book.addEvent(planAction(report.report_id, action, core.now()));
+    book.addEvent({
+      kind: 'plan_action',
+      report_id: report.report_id,
+      action: { ...action, evidence } as unknown as JsonValue,
+      at: core.now(),
+    });
     applied += 1;
   }
   if (report.outcome !== 'inconclusive' && isSettled(report, settleMs)) core.moveCursor(plan.cursor);
@@ -91,6 +96,13 @@ function apply(core: TradingCore, book: StrategyState, action: PlanAction, plan:
   }
 }
 
-function planAction(reportId: string, action: PlanAction, at: string): StateEvent {
-  return { kind: 'plan_action', report_id: reportId, action: action as unknown as JsonValue, at };
+/** What an action rests on: what the book had, what the broker said, when, and up to which of its activities. */
+function evidenceFor(book: StrategyState, action: PlanAction, { broker, plan }: ReconciliationReport): unknown {
+  const rests = { read_at: broker?.read_at ?? null, cursor: plan.cursor };
+  if (action.kind === 'set_position') {
+    const told = broker?.positions.find(({ asset }) => asset === action.asset) ?? null;
+    return { ...rests, book: book.position(action.asset) ?? null, broker: told };
+  }
+  if (action.kind !== 'set_cash') return rests;
+  return { ...rests, book: book.cash(action.currency), broker: broker?.account.cash[action.currency] ?? null };
 }

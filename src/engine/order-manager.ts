@@ -25,6 +25,8 @@ export interface OrderListener {
   changed(book: StrategyState, order: OrderSnapshot): void;
   /** The stream tells of a live order that nobody here has: the open orders have to be read. */
   stranger(): void;
+  /** A live order that nobody here has placed was taken into the book of what belongs to nobody. */
+  external(order: OrderSnapshot): void;
   /** An order that was given up as never received turns out to be live: the broker's earlier word was wrong. */
   resurfaced(book: StrategyState, order: OrderSnapshot): void;
 }
@@ -208,6 +210,8 @@ export class OrderManager {
     }
     if (ended === undefined) {
       this.adopt(report);
+      const found = this.find(report.order_id ?? report.broker_order_id);
+      if (found?.book === this.#books.unassigned) this.#listener.external(found.order);
       return;
     }
     const book = this.#books.get(ended.strategy) ?? this.#books.unassigned;

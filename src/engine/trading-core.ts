@@ -97,6 +97,11 @@ export class TradingCore {
           options.orderChanged(book, order);
         },
         stranger: options.stranger,
+        external: (order) => {
+          const { order_id, asset, amount } = order;
+          const message = `order ${order_id} (${amount} ${asset}) lives at the broker and no strategy here placed it: it is kept in UNASSIGNED. Find out who placed it`;
+          options.alert('warn', 'ORDER_EXTERNAL', message, { details: { order_id, asset, amount } });
+        },
         resurfaced: options.resurfaced,
       },
     });

@@ -29,6 +29,7 @@ function manager() {
       filled: (_book, fill) => heard.push(`fill ${fill.amount}`),
       changed: (_book, order) => heard.push(order.status),
       stranger: () => heard.push('stranger'),
+      external: () => heard.push('external'),
       resurfaced: () => heard.push('resurfaced'),
     },
   });
