@@ -91,7 +91,8 @@ const pageSchema: z.ZodType<FillPage> = z.object({
   cursor: z.object({ activity_id: z.string().nullable(), at: timestampSchema.nullable() }),
 });
 
-async function asked<T>(
+/** Asks within the deadline, and takes no answer of another form. @throws ReconciliationError BROKER_READ_FAILED, RECONCILIATION_DEADLINE */
+export async function asked<T>(
   what: string,
   schema: z.ZodType<T>,
   call: (options: CallOptions) => Promise<T>,

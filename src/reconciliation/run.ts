@@ -5,11 +5,13 @@ import { type Clock, micros, type Timestamp, timestamp } from '../model/time.ts'
 import { type BookSource, localBooks } from './books.ts';
 import { compare } from './compare.ts';
 import type { Deadline } from './deadline.ts';
+import { canBeExplained, explain } from './explain.ts';
 import { compareOptions, type ReconciliationOptions } from './options.ts';
 import { plan } from './plan.ts';
 import { needsConfirmation } from './policy.ts';
 import { type Assessment, type AssessOptions, assess, isOlder } from './quality.ts';
 import { type KnownActivities, knownActivities, readEvidence } from './read.ts';
+import { readActivities } from './read-activities.ts';
 import { buildReport, type ReportHead, reportWithoutEvidence } from './report.ts';
 import type { BrokerEvidence, Discrepancy, LocalBooks, ReconciliationPolicy, ReconciliationReport } from './types.ts';
 
@@ -53,7 +55,8 @@ export async function runReconciliation(
   });
   const scene = prepare(adapter, received, run);
   try {
-    const { broker, found, assessment } = await evidenceFor(scene);
+    const { broker, found: differences, assessment } = await evidenceFor(scene);
+    const found = await explained(scene, differences);
     const { options } = run;
     const planned = plan(scene.local, broker, found, run.policy, {
       assessment,
@@ -94,6 +97,17 @@ function prepare(adapter: BrokerAdapter, received: ReceivedBooks, run: RunOption
     known: knownActivities(cursors, local, run.requestedAt),
     compared: { ...compareOptions(run.options, inFlightSince, run.trigger === 'start'), settleMs },
   };
+}
+
+/** Dividends, splits and the like name themselves where they are the difference. Read only where there is one. */
+async function explained(
+  { adapter, run, local }: Scene,
+  found: readonly Discrepancy[],
+): Promise<readonly Discrepancy[]> {
+  if (!canBeExplained(found)) return found;
+  const { activities, why } = await readActivities(adapter, run.requestedAt, run.deadline);
+  if (why === null) return explain(found, activities, local.currency);
+  return found.map((each) => (canBeExplained([each]) ? { ...each, message: `${each.message} (${why})` } : each));
 }
 
 interface Findings {

@@ -1,4 +1,4 @@
-import type { ActivityCursor } from '../brokers/adapter.ts';
+import type { ActivityCursor, ActivityReport } from '../brokers/adapter.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
@@ -65,6 +65,8 @@ export interface Discrepancy {
   readonly strategies: readonly string[];
   /** A sentence for the operator: what it is and what to do. */
   readonly message: string;
+  /** What the broker booked without a trade, where that is the whole difference. */
+  readonly explained_by?: readonly ActivityReport[];
 }
 
 /** What SYNC_TO_BROKER would change, each bound to what it was computed from. */

@@ -246,6 +246,55 @@ describe('what is asked of the broker', () => {
   });
 });
 
+describe('what the broker booked without a trade', () => {
+  const dividend = {
+    activity_id: 'd-1',
+    type: 'DIV',
+    sub_type: null,
+    asset: 'AAPL',
+    cash: '12.34',
+    currency: null,
+    amount: null,
+    canceled: false,
+    at: at(20),
+  };
+  const books = received(book('a', { cash: { USD: '1000' } }));
+  const account = { ...quiet().now.account, cash: { USD: '1012.34' } };
+
+  it('explains a difference, is no fill, and is asked for only where there is one', async () => {
+    const asked: string[] = [];
+    const tell = (broker: ScriptedBroker) =>
+      Object.assign(broker, {
+        fetchActivities: async () => {
+          asked.push('activities');
+          return { activities: [dividend], cursor: { activity_id: 'd-1', at: at(20) } };
+        },
+      });
+    const answer = await run(tell(quiet({ account })), books);
+    expect(answer.discrepancies).toMatchObject([{ kind: 'cash', difference: '12.34', explained_by: [dividend] }]);
+    expect(answer.broker?.fills).toEqual([]);
+    expect(answer.plan.actions).toMatchObject([
+      { kind: 'set_cash', after: '12.34', reason: expect.stringContaining('DIV AAPL') },
+    ]);
+    expect(asked).toHaveLength(1);
+    await run(tell(quiet({ account: { ...account, cash: { USD: '1000' } } })), books);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('explains nothing where it cannot be read, which is said', async () => {
+    const broker = Object.assign(quiet({ account }), {
+      fetchActivities: async () => {
+        throw new BrokerError('BROKER_UNAVAILABLE', 'no activities today');
+      },
+    });
+    const answer = await run(broker, books);
+    expect(answer.discrepancies).toMatchObject([
+      { kind: 'cash', message: expect.stringContaining('no activities today') },
+    ]);
+    expect(answer.discrepancies[0]).not.toHaveProperty('explained_by');
+  });
+});
+
 describe('a broker that fails', () => {
   const books = received(book('a', { positions: [held('AAPL', '10')] }));
 
