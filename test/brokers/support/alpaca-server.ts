@@ -33,7 +33,7 @@ export async function against(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const broker = new AlpacaBroker(
     'alpaca',
-    parseAlpacaOptions({ url, ...options }),
+    parseAlpacaOptions({ url, timeoutMs: 30_000, ...options }),
     new BrokerKeys(keyId, secretKey),
     () => 0,
   );
