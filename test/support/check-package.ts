@@ -33,12 +33,13 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** Starts the persistence worker and the reconciliation worker from the installed package, against the paper broker's server. */
+/** Starts the workers of persistence, audit and reconciliation from the installed package, against the paper broker's server. */
 function program(): string {
   return `
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { PositionReconciler, StateManager } from 'holdfast';
 import { PaperExchange, startPaperServer } from 'holdfast/brokers';
 
@@ -47,9 +48,10 @@ process.env.APCA_API_KEY_ID = keys.keyId;
 process.env.APCA_API_SECRET_KEY = keys.secretKey;
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-installed-'));
 const server = await startPaperServer({ exchange: new PaperExchange({ cash: { USD: '1000' }, assets: { AAPL: 'USD' } }), keys });
-const state = await StateManager.open({ directory });
+const state = await StateManager.open({ directory, audit: true });
 const book = state.register('package_check');
 book.setCash('1000');
+book.addEvent({ kind: 'note', name: 'package check', data: 1, at: new Date().toISOString() });
 const sequence = state.commit();
 await state.durable(sequence);
 const reconciler = new PositionReconciler({
@@ -61,8 +63,12 @@ const report = await reconciler.reconcile({ trigger: 'on_demand', sequence, poli
 await reconciler.close();
 await state.close();
 await server.close();
+const audit = new DatabaseSync(join(directory, 'audit.db'), { readOnly: true });
+const rows = audit.prepare("SELECT kind FROM order_audit_log WHERE kind = 'note'").all();
+audit.close();
+if (rows.length !== 1) throw new Error('the audit worker did not take the event: ' + JSON.stringify(rows));
 rmSync(directory, { recursive: true });
 if (report.outcome !== 'ok') throw new Error(JSON.stringify(report));
-console.log('workers start from the installed package: persistence, reconciliation');
+console.log('workers start from the installed package: persistence, audit, reconciliation');
 `;
 }
