@@ -60,6 +60,8 @@ export interface BrokerCapabilities {
   readonly settleMs: number;
   readonly replace: boolean;
   readonly shorts: boolean;
+  /** split: an order that would take a position from long to short, or back, is refused, and has to be two. Default: it is one. */
+  readonly crossing?: 'whole' | 'split';
 }
 
 export interface OrderRequest {

@@ -89,7 +89,7 @@ export function engineParts(options: LiveTradingEngineOptions): EngineParts {
     orders: core.orders,
     gate: settings.gate,
     lagMsMax: settings.lagMsMax,
-    unassigned: core.books.unassigned,
+    books: core.books,
     clock,
     after,
     ...random,

@@ -70,7 +70,11 @@ async function hearOut({ desk, loop }: EngineParts, deadline: AbortSignal): Prom
 
 /** What could not be sent or answered in time. */
 function leaveBehind({ desk, core, alert }: EngineParts): void {
-  if (desk.underWay === 0) return;
+  if (desk.underWay === 0) {
+    // An order that follows another one would wait as long as that lives.
+    core.transact(() => desk.withdrawAll(null, 'the engine stopped'));
+    return;
+  }
   const { waiting, inFlight } = desk.outbox;
   const cancels = desk.underWay - waiting - inFlight;
   const message = `stop deadline: ${waiting} orders were not sent and are taken back, ${inFlight} have no answer and will be looked up at the next start, ${cancels} cancels have no answer and are asked for again then: these orders may live on`;

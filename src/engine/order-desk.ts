@@ -4,13 +4,15 @@ import type { OrderSnapshot } from '../model/order.ts';
 import type { Clock } from '../model/time.ts';
 import type { HostState, StrategyState } from '../state/host-state.ts';
 import type { Alerter } from './alert.ts';
+import type { Books } from './books.ts';
 import { brokerCode, isRefusal } from './broker-refusal.ts';
 import { CancelDesk } from './cancel-desk.ts';
+import { isAgainstPosition } from './crossing.ts';
 import { reasonOf } from './order-facts.ts';
 import { OrderGate } from './order-gate.ts';
 import type { OrderManager } from './order-manager.ts';
 import { isLive } from './order-transitions.ts';
-import { type Answer, Outbox } from './outbox.ts';
+import { type Answer, type Intent, Outbox } from './outbox.ts';
 import type { Verdict } from './resolve.ts';
 import type { NewOrder, OrderChange } from './strategy.ts';
 import { UnknownOrders } from './unknown-orders.ts';
@@ -19,10 +21,9 @@ export interface OrderDeskOptions {
   readonly state: HostState;
   readonly broker: BrokerAdapter;
   readonly orders: OrderManager;
+  readonly books: Books;
   readonly gate: 'durable' | 'async';
   readonly lagMsMax: number;
-  /** The book of what belongs to nobody, where cancels that wait are kept. */
-  readonly unassigned: StrategyState;
   readonly clock: Clock;
   readonly after: After;
   readonly random?: () => number;
@@ -51,7 +52,9 @@ export class OrderDesk {
   readonly #cancels: CancelDesk;
   readonly #unknown: UnknownOrders;
   readonly #closing = new AbortController();
-  #intents: { readonly orderId: string; readonly strategy: string }[] = [];
+  /** Orders that open what another closes before: drafted in this transaction, by the id of that one. */
+  readonly #followers = new Map<string, OrderSnapshot>();
+  #intents: Omit<Intent, 'sequence'>[] = [];
   #changed: string[] = [];
 
   constructor(options: OrderDeskOptions) {
@@ -64,13 +67,14 @@ export class OrderDesk {
       durableSequence: () => state.durableSequence,
       order: (orderId) => orders.find(orderId)?.order,
       answered: (answer) => options.inTurn(() => this.#answered(answer)),
-      obsolete: (orderId) =>
-        options.inTurn(() => this.#neverSent(orderId, 'never sent: the order to replace has ended')),
+      canFollow: (order) => !isAgainstPosition(options.books, order),
+      obsolete: (orderId, why) => options.inTurn(() => this.#neverSent(orderId, `never sent: ${why}`)),
     });
     this.#gate = new OrderGate(options);
     const closing = this.#closing.signal;
     const refresh = (orderId: string): void => this.#refresh(orderId);
-    this.#cancels = new CancelDesk({ ...options, outbox: this.outbox, closing, refresh });
+    const { unassigned } = options.books;
+    this.#cancels = new CancelDesk({ ...options, unassigned, outbox: this.outbox, closing, refresh });
     this.#unknown = new UnknownOrders({
       ...options,
       closing,
@@ -82,7 +86,9 @@ export class OrderDesk {
 
   /** @throws StrategyError ORDER_INVALID, ORDER_REFUSED */
   draft(book: StrategyState, wanted: NewOrder): OrderSnapshot {
-    return this.#gate.draft(book, wanted);
+    const [order, follower] = this.#gate.draft(book, wanted);
+    if (follower !== undefined) this.#followers.set(order.order_id, follower);
+    return order;
   }
 
   /** @throws StrategyError ORDER_INVALID, ORDER_REFUSED */
@@ -93,9 +99,9 @@ export class OrderDesk {
   // After a handler that succeeded, in its transaction.
 
   submit(book: StrategyState, order: OrderSnapshot): void {
-    // A later handler of the same event may have found the order's fate already; what is staged is the truth.
-    this.#orders.track(book, book.order(order.order_id) ?? order);
-    this.#intents.push({ orderId: order.order_id, strategy: book.name });
+    this.#intend(book, order, null);
+    const follower = this.#followers.get(order.order_id);
+    if (follower !== undefined) this.#intend(book, follower, order.order_id);
   }
 
   cancel(orderId: string): void {
@@ -121,8 +127,9 @@ export class OrderDesk {
   /** What the transaction wished for can happen, since it is committed at `sequence`. */
   committed(sequence: number): void {
     if (this.#intents.length > 0) {
-      for (const { orderId, strategy } of this.#intents.splice(0)) this.outbox.add(orderId, strategy, sequence);
+      for (const intent of this.#intents.splice(0)) this.outbox.add({ ...intent, sequence });
     }
+    this.#followers.clear();
     this.#cancels.committed();
     if (this.#changed.length > 0) {
       for (const orderId of this.#changed.splice(0)) this.#followUp(orderId);
@@ -133,6 +140,7 @@ export class OrderDesk {
   /** The transaction was taken back, and with it whatever it wished for. */
   takenBack(): void {
     this.#intents = [];
+    this.#followers.clear();
     this.#changed = [];
     this.#cancels.takenBack();
   }
@@ -179,6 +187,12 @@ export class OrderDesk {
 
   close(): void {
     this.#closing.abort();
+  }
+
+  #intend(book: StrategyState, order: OrderSnapshot, after: string | null): void {
+    // A later handler of the same event may have found the order's fate already; what is staged is the truth.
+    this.#orders.track(book, book.order(order.order_id) ?? order);
+    this.#intents.push({ orderId: order.order_id, strategy: book.name, after });
   }
 
   /** What waited for an order to live can happen, or never will. */

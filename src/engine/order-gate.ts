@@ -2,6 +2,8 @@ import type { BrokerAdapter } from '../brokers/adapter.ts';
 import { StrategyError } from '../model/errors.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { HostState, StrategyState } from '../state/host-state.ts';
+import type { Books } from './books.ts';
+import { crossingOf } from './crossing.ts';
 import { canAddExposure } from './exposure.ts';
 import type { OrderManager } from './order-manager.ts';
 import type { NewOrder, OrderChange } from './strategy.ts';
@@ -10,6 +12,7 @@ export interface OrderGateOptions {
   readonly state: HostState;
   readonly broker: BrokerAdapter;
   readonly orders: OrderManager;
+  readonly books: Books;
   readonly lagMsMax: number;
   /** Why no order may leave now, or null. */
   readonly closedBecause: () => string | null;
@@ -26,10 +29,26 @@ export class OrderGate {
     this.#options = options;
   }
 
-  /** @throws StrategyError ORDER_INVALID, ORDER_REFUSED */
-  draft(book: StrategyState, wanted: NewOrder): OrderSnapshot {
+  /**
+   * One order; or two, where the venue takes none that goes through zero: the second opens what the first has closed before.
+   * @throws StrategyError ORDER_INVALID, ORDER_REFUSED
+   */
+  draft(book: StrategyState, wanted: NewOrder): readonly [OrderSnapshot, ...OrderSnapshot[]] {
     this.#assertOpen(book);
-    return this.#staged(book, () => this.#options.orders.draft(book, wanted));
+    const { broker, books, orders } = this.#options;
+    const savepoint = book.savepoint();
+    const whole = this.#staged(book, () => orders.draft(book, wanted));
+    const crossing = broker.capabilities.crossing === 'split' ? crossingOf(books, whole) : null;
+    if (crossing === null) return [whole];
+    book.rollbackTo(savepoint);
+    if (crossing.close === '0') {
+      throw refused(
+        book,
+        `other orders close the position in ${whole.asset} already, and ${broker.name} takes none that goes through zero; ask again when they have ended`,
+      );
+    }
+    const first = this.#staged(book, () => orders.draft(book, { ...wanted, amount: crossing.close }));
+    return [first, this.#staged(book, () => orders.draft(book, { ...wanted, amount: crossing.open }))];
   }
 
   /** @throws StrategyError ORDER_INVALID, ORDER_REFUSED */

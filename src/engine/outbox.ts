@@ -17,14 +17,19 @@ export interface OutboxOptions {
   /** The order as it stands; undefined where it is final. */
   readonly order: (orderId: string) => OrderSnapshot | undefined;
   readonly answered: (answer: Answer) => void;
-  /** A replacement that can no longer be sent, because the order that it replaces is final or was replaced by another. */
-  readonly obsolete: (orderId: string) => void;
+  /** Whether an order that was to open what another closes before it can do so now. */
+  readonly canFollow: (order: OrderSnapshot) => boolean;
+  /** What can no longer be sent: a replacement whose order has ended, or an order whose predecessor has not closed the position. */
+  readonly obsolete: (orderId: string, why: string) => void;
 }
 
-interface Intent {
+export interface Intent {
   readonly orderId: string;
   readonly strategy: string;
+  /** The commit that recorded it. */
   readonly sequence: number;
+  /** The order that has to end first; null: none. */
+  readonly after: string | null;
 }
 
 /**
@@ -33,7 +38,8 @@ interface Intent {
  * 1. An intent leaves only when the sequence that recorded it is durable, and intents leave in the order in which they were
  *    committed. Nothing is ever sent twice.
  * 2. What has not left can be withdrawn, and then certainly never left.
- * 3. A replacement of an order that the broker has not shown yet waits until it has.
+ * 3. A replacement of an order that the broker has not shown yet waits until it has, and an order that follows another until that one
+ *    has ended.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -41,6 +47,8 @@ export class Outbox {
   readonly #inFlight = new Set<string>();
   /** Replacements past the gate, by the order that they wait for. */
   readonly #parked = new Map<string, Intent>();
+  /** Intents past the gate, by the order that they follow. */
+  readonly #following = new Map<string, Intent>();
   readonly #canceling = new Set<string>();
   #idle: (() => void)[] = [];
 
@@ -48,7 +56,7 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Intents that have not left. */
+  /** Intents that have not left, without those that follow another order: that one may live for long. */
   get waiting(): number {
     return this.#waiting.size + this.#parked.size;
   }
@@ -63,9 +71,9 @@ export class Outbox {
     return this.#canceling.size;
   }
 
-  /** Takes an intent that was committed at `sequence`. */
-  add(orderId: string, strategy: string, sequence: number): void {
-    this.#waiting.set(orderId, { orderId, strategy, sequence });
+  /** Takes an intent that was committed. */
+  add(intent: Intent): void {
+    this.#waiting.set(intent.orderId, intent);
   }
 
   /** Sends what may leave now. Called after each commit and whenever the durable sequence advanced. */
@@ -86,18 +94,20 @@ export class Outbox {
       this.#settleIdle();
       return true;
     }
-    for (const [target, intent] of this.#parked) {
-      if (intent.orderId !== orderId) continue;
-      this.#parked.delete(target);
-      this.#settleIdle();
-      return true;
+    for (const map of [this.#parked, this.#following]) {
+      for (const [target, intent] of map) {
+        if (intent.orderId !== orderId) continue;
+        map.delete(target);
+        this.#settleIdle();
+        return true;
+      }
     }
     return false;
   }
 
   /** Takes back all of a strategy's intents, or all; returns their order ids. */
   withdrawAll(strategy: string | null): string[] {
-    const intents = [...this.#waiting.values(), ...this.#parked.values()];
+    const intents = [...this.#waiting.values(), ...this.#parked.values(), ...this.#following.values()];
     return intents
       .filter((intent) => strategy === null || intent.strategy === strategy)
       .map(({ orderId }) => orderId)
@@ -106,10 +116,12 @@ export class Outbox {
 
   /** An order lives now, or is final: the replacement that waited for it can leave, or never will. */
   targetChanged(orderId: string): void {
-    const parked = this.#parked.get(orderId);
-    if (parked === undefined) return;
-    this.#parked.delete(orderId);
-    this.#leave(parked);
+    for (const map of [this.#parked, this.#following]) {
+      const intent = map.get(orderId);
+      if (intent === undefined) continue;
+      map.delete(orderId);
+      this.#leave(intent);
+    }
     this.#settleIdle();
   }
 
@@ -122,13 +134,19 @@ export class Outbox {
   #leave(intent: Intent): void {
     const order = this.#options.order(intent.orderId);
     if (order === undefined) return;
-    if (order.replaces == null) {
+    if (intent.after !== null && this.#options.order(intent.after) !== undefined) {
+      this.#following.set(intent.after, intent);
+    } else if (intent.after !== null && !this.#options.canFollow(order)) {
+      this.#options.obsolete(order.order_id, 'the position that it was to follow is not closed');
+    } else if (order.replaces == null) {
       this.#send('submit', order, () => this.#options.broker.submitOrder(requestOf(order)));
-      return;
-    }
-    const target = this.#options.order(order.replaces);
+    } else this.#leaveReplacing(intent, order, order.replaces);
+  }
+
+  #leaveReplacing(intent: Intent, order: OrderSnapshot, replaces: string): void {
+    const target = this.#options.order(replaces);
     if (target === undefined) {
-      this.#options.obsolete(order.order_id);
+      this.#options.obsolete(order.order_id, 'the order to replace has ended');
     } else if (isLive(target.status)) {
       this.#send('replace', order, () => this.#options.broker.replaceOrder(referenceOf(target), changeOf(order)));
     } else {

@@ -16,6 +16,7 @@ function outbox(gate: 'durable' | 'async' = 'durable') {
     durableSequence: () => durable.sequence,
     order: (orderId) => orders.get(orderId),
     answered: (answer) => answers.push(answer),
+    canFollow: () => true,
     obsolete: (orderId) => obsolete.push(orderId),
   });
   return {
@@ -53,7 +54,7 @@ describe('the outbox', () => {
       ['d', 4],
     ] as const) {
       order(orderId);
-      box.add(orderId, 'alpha', sequence);
+      box.add({ orderId, strategy: 'alpha', sequence, after: null });
     }
     durable.sequence = 2;
     box.flush();
@@ -68,7 +69,7 @@ describe('the outbox', () => {
   it('waits for nothing where the gate is async', () => {
     const { box, order, sent } = outbox('async');
     order('a');
-    box.add('a', 'alpha', 99);
+    box.add({ orderId: 'a', strategy: 'alpha', sequence: 99, after: null });
     box.flush();
     expect(sent()).toEqual(['submitOrder a']);
   });
@@ -77,8 +78,8 @@ describe('the outbox', () => {
     const { box, order, durable, sent } = outbox();
     order('a');
     order('b');
-    box.add('a', 'alpha', 1);
-    box.add('b', 'beta', 2);
+    box.add({ orderId: 'a', strategy: 'alpha', sequence: 1, after: null });
+    box.add({ orderId: 'b', strategy: 'beta', sequence: 2, after: null });
     durable.sequence = 1;
     box.flush();
     expect(box.withdraw('a')).toBe(false);
@@ -94,7 +95,7 @@ describe('the outbox', () => {
     durable.sequence = 1;
     order('old');
     order('new', { replaces: 'old' });
-    box.add('new', 'alpha', 1);
+    box.add({ orderId: 'new', strategy: 'alpha', sequence: 1, after: null });
     box.flush();
     expect(sent()).toEqual([]);
     expect(box.waiting).toBe(1);
@@ -103,7 +104,7 @@ describe('the outbox', () => {
     expect(sent()).toEqual(['replaceOrder new']);
     order('other');
     order('late', { replaces: 'other' });
-    box.add('late', 'alpha', 1);
+    box.add({ orderId: 'late', strategy: 'alpha', sequence: 1, after: null });
     box.flush();
     end('other');
     box.targetChanged('other');
@@ -111,7 +112,7 @@ describe('the outbox', () => {
     expect(box.waiting).toBe(0);
     order('x');
     order('y', { replaces: 'x' });
-    box.add('y', 'alpha', 1);
+    box.add({ orderId: 'y', strategy: 'alpha', sequence: 1, after: null });
     box.flush();
     expect(box.withdraw('y')).toBe(true);
   });
@@ -121,7 +122,7 @@ describe('the outbox', () => {
     await box.drained();
     order('a');
     broker.next('submitOrder', { kind: 'hold' });
-    box.add('a', 'alpha', 1);
+    box.add({ orderId: 'a', strategy: 'alpha', sequence: 1, after: null });
     let drained = false;
     const done = box.drained().then(() => {
       drained = true;
@@ -158,7 +159,7 @@ describe('the outbox', () => {
       throw rejected('thrown, not rejected');
     };
     order('a');
-    box.add('a', 'alpha', 1);
+    box.add({ orderId: 'a', strategy: 'alpha', sequence: 1, after: null });
     durable.sequence = 1;
     box.flush();
     await turn();
