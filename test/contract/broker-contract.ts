@@ -148,7 +148,8 @@ export function describeBroker(name: string, open: () => Promise<BrokerHarness>)
       expect((await broker.fetchAccount()).buying_power).toBe('10000');
     });
 
-    it('rejects an order that would turn a long position short', async () => {
+    it('rejects an order that would turn a long position short, and says beforehand that it would', async () => {
+      expect(broker.capabilities.crossing).toBe('split');
       await broker.submitOrder(market('a', 'AAPL', '5'));
       harness.market(trade('AAPL', '100', '5'));
       await expect(broker.submitOrder(market('b', 'AAPL', '-6'))).rejects.toMatchObject({ code: 'BROKER_REJECTED' });

@@ -50,7 +50,13 @@ export class AlpacaBroker implements BrokerAdapter {
 
   constructor(name: string, options: AlpacaOptions, keys: BrokerKeys, random: () => number = Math.random) {
     this.name = name;
-    this.capabilities = { clientOrderIds: 'enforced', settleMs: options.settleMs, replace: true, shorts: true };
+    this.capabilities = {
+      clientOrderIds: 'enforced',
+      settleMs: options.settleMs,
+      replace: true,
+      shorts: true,
+      crossing: 'split',
+    };
     this.#options = options;
     this.#keys = keys;
     this.#random = random;

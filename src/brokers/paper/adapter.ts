@@ -55,7 +55,13 @@ export class PaperBroker implements BrokerAdapter {
 
   constructor(exchange: PaperExchange) {
     this.#exchange = exchange;
-    this.capabilities = { clientOrderIds: 'enforced', settleMs: 0, replace: true, shorts: exchange.shorts };
+    this.capabilities = {
+      clientOrderIds: 'enforced',
+      settleMs: 0,
+      replace: true,
+      shorts: exchange.shorts,
+      crossing: 'split',
+    };
   }
 
   async submitOrder(request: OrderRequest, options?: CallOptions): Promise<OrderReport> {
