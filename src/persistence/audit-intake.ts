@@ -1,8 +1,8 @@
 import type { SnapshotDelta } from '../model/delta.ts';
 import type { AuditBatch } from './audit-batch.ts';
 import { type AuditRow, foundOrders } from './audit-rows.ts';
-import { recordsOf } from './journal-chain.ts';
 import type { FollowedGroup, JournalPlace } from './journal-follower.ts';
+import { recordsOf } from './journal-walk.ts';
 import type { JournalRecord } from './records.ts';
 
 /*

@@ -1,10 +1,8 @@
-import { CheckpointCorrupted, StateError } from '../model/errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { SegmentName } from './journal-format.ts';
 import { orderSegments } from './journal-order.ts';
-import { decodeRecords } from './journal-records.ts';
 import { readSegment, type ScannedDamage, type ScannedGroup, type SegmentScan, scanSegment } from './journal-scan.ts';
-import type { JournalRecord } from './records.ts';
+import { type Beginning, recordsOf, SegmentWalk } from './journal-walk.ts';
 
 /*
  * What the journal can restore, found from the groups' headers. The rule (docs/decisions/0003-the-chain-rule.md):
@@ -110,31 +108,6 @@ export function readChain(fs: FileSystem, directory: string): JournalChain | nul
     }
     if (inOrder) return builder.chain(ordered.foreign);
   }
-}
-
-/** The records of one group. @throws as readChain */
-export function recordsOf(file: string, bytes: Buffer, group: ScannedGroup): JournalRecord[] {
-  try {
-    return decodeRecords(bytes, group.body, group.header.bytes);
-  } catch (error) {
-    if (!(error instanceof StateError)) throw error;
-    const details = { path: file, offset: group.offset, group: group.header.group };
-    if (error.code === 'FORMAT_NEWER') {
-      throw new StateError('FORMAT_NEWER', `${file}: ${error.message}. It was not touched.`, { cause: error, details });
-    }
-    throw new CheckpointCorrupted(
-      'JOURNAL_DAMAGED',
-      `${file}, group ${group.header.group} at byte ${group.offset}: its CRC is right, but ${error.message}. No release of Holdfast ` +
-        'wrote this; nothing was changed. Move the file away if another program made it.',
-      { cause: error, details },
-    );
-  }
-}
-
-interface Beginning {
-  readonly from: { readonly epoch: number; readonly sequence: number } | null;
-  readonly base: number;
-  readonly names: Set<string>;
 }
 
 class ChainBuilder {
@@ -248,72 +221,4 @@ function connects(reached: number, file: string, bytes: Buffer, group: ScannedGr
   if (first > reached) return false;
   // A failed write came again together with what followed it: one of the deltas inside must begin where we are.
   return recordsOf(file, bytes, group).some((record) => record.kind === 'delta' && record.previous === reached);
-}
-
-/** Goes through one segment's groups and tells where an incarnation's beginning ends. */
-class SegmentWalk {
-  readonly #file: string;
-  readonly #bytes: Buffer;
-  readonly #openingIsLost: boolean;
-  #state: 'opening' | 'beginning' | 'running' = 'opening';
-  #beginning: Beginning | null = null;
-  #begun: number | null = null;
-  #currency: string | null = null;
-
-  constructor(file: string, bytes: Buffer, scan: SegmentScan) {
-    this.#file = file;
-    this.#bytes = bytes;
-    this.#openingIsLost = scan.groups[0]?.header.group !== 1;
-  }
-
-  get isVoid(): boolean {
-    return this.#state === 'beginning';
-  }
-
-  get begun(): number | null {
-    return this.#begun;
-  }
-
-  get currency(): string | null {
-    return this.#currency;
-  }
-
-  /** `begun`: a beginning is complete with this group. `connects`: the group is one of those that follow. */
-  next(group: ScannedGroup): { readonly begun: Beginning | null; readonly connects: boolean } {
-    const { first, last } = group.header;
-    if (this.#state === 'running') return { begun: null, connects: true };
-    if (first < last && (this.#openingIsLost || this.#state === 'beginning')) {
-      // No delta is taken before the beginning is durable, so the group with `ready` was there, and is damaged.
-      return { begun: this.#complete(), connects: true };
-    }
-    for (const record of recordsOf(this.#file, this.#bytes, group)) {
-      if (record.kind === 'segment') {
-        this.#currency = record.currency ?? null;
-        if (record.from === null) {
-          this.#state = 'running';
-          break;
-        }
-        this.#expect(record.from, record.base);
-      } else if (record.kind === 'delta' && record.previous === record.through) {
-        const beginning = this.#expect(null, record.through);
-        for (const change of record.strategies) if (change.whole === true) beginning.names.add(change.strategy);
-      } else if (record.kind === 'ready') {
-        this.#expect(null, record.base);
-        return { begun: this.#complete(), connects: false };
-      }
-    }
-    return { begun: null, connects: this.#state !== 'beginning' };
-  }
-
-  #expect(from: Beginning['from'], base: number): Beginning {
-    this.#state = 'beginning';
-    this.#beginning ??= { from, base, names: new Set() };
-    return this.#beginning;
-  }
-
-  #complete(): Beginning | null {
-    this.#state = 'running';
-    this.#begun = this.#beginning?.base ?? null;
-    return this.#beginning;
-  }
 }

@@ -1,7 +1,8 @@
 import { CheckpointCorrupted, StateError } from '../model/errors.ts';
 import type { FileSystem } from './file-system.ts';
-import { type ChainSegment, type JournalChain, recordsOf } from './journal-chain.ts';
+import type { ChainSegment, JournalChain } from './journal-chain.ts';
 import { readSegment, scanSegment } from './journal-scan.ts';
+import { recordsOf } from './journal-walk.ts';
 import type { Mirror } from './mirror.ts';
 import type { JournalRecord } from './records.ts';
 

@@ -4,15 +4,8 @@ import { StateError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
 import { isErrno } from './errno.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
-import {
-  encodeGroup,
-  encodeRecord,
-  groupBytesTarget,
-  journalFolder,
-  journalFormatVersion,
-  segmentName,
-} from './journal-format.ts';
-import { checkRecord } from './journal-records.ts';
+import { encodeGroup, encodeRecord, journalFolder, journalFormatVersion, segmentName } from './journal-format.ts';
+import { Lines, notAtBase, planGroups } from './journal-plan.ts';
 import { deletable } from './journal-retention.ts';
 import type { Stage } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
@@ -162,7 +155,7 @@ export class JournalWriter {
    */
   append(records: readonly JournalRecord[]): void {
     const reached = this.#reached();
-    const groups = this.#groupsOf(records, reached);
+    const groups = planGroups(records, reached, this.#known);
     if (groups.length === 0) return;
     this.#attempt(() => {
       for (const group of groups) {
@@ -218,52 +211,6 @@ export class JournalWriter {
       'JOURNAL_NOT_BEGUN',
       'the journal takes no records before begin() has made the restored state durable',
     );
-  }
-
-  #groupsOf(records: readonly JournalRecord[], reached: number): PlannedGroup[] {
-    const groups: PlannedGroup[] = [];
-    let sequence = reached;
-    let group: PlannedGroup | null = null;
-    const named = new Set<string>();
-    for (const record of records) {
-      checkRecord(record);
-      if (record.kind === 'delta' && record.through <= reached) continue;
-      const at = record.at;
-      group ??= { lines: [], bytes: 0, first: sequence, last: sequence, names: new Set(), at };
-      let line: string;
-      if (record.kind === 'delta') {
-        if (record.previous !== sequence || record.through <= record.previous) throw gap(record, sequence);
-        line = encodeRecord(this.#withNewOnesWhole(record, named, group.names));
-        sequence = record.through;
-        group.last = sequence;
-      } else {
-        line = encodeRecord(record);
-      }
-      group.lines.push(line);
-      group.bytes += Buffer.byteLength(line);
-      if (group.bytes < groupBytesTarget) continue;
-      groups.push(group);
-      group = null;
-    }
-    if (group !== null) groups.push(group);
-    return groups;
-  }
-
-  /** W4. The writer alone knows what the journal has: a name counts as known only once its group is durable. */
-  #withNewOnesWhole(
-    delta: SnapshotDelta & { readonly kind: 'delta' },
-    named: Set<string>,
-    names: Set<string>,
-  ): SnapshotDelta & { readonly kind: 'delta' } {
-    const isNew = (name: string) => !this.#known.has(name) && !named.has(name);
-    if (!delta.strategies.some(({ strategy }) => isNew(strategy))) return delta;
-    const strategies = delta.strategies.map((change) => {
-      if (!isNew(change.strategy)) return change;
-      named.add(change.strategy);
-      names.add(change.strategy);
-      return { ...change, whole: true as const };
-    });
-    return { ...delta, strategies };
   }
 
   #opening(
@@ -399,40 +346,6 @@ interface OpenSegment {
   groups: number;
 }
 
-interface PlannedGroup {
-  readonly lines: string[];
-  bytes: number;
-  readonly first: number;
-  last: number;
-  /** Strategies that it names for the first time. */
-  readonly names: Set<string>;
-  readonly at: Timestamp;
-}
-
-/** Collects lines and hands them on in batches of bounded size. */
-class Lines {
-  readonly #flush: (lines: readonly string[]) => void;
-  #lines: string[] = [];
-  #bytes = 0;
-
-  constructor(flush: (lines: readonly string[]) => void) {
-    this.#flush = flush;
-  }
-
-  add(record: JournalRecord): void {
-    const line = encodeRecord(checkRecord(record));
-    this.#lines.push(line);
-    this.#bytes += Buffer.byteLength(line);
-    if (this.#bytes >= groupBytesTarget) this.end();
-  }
-
-  end(): void {
-    if (this.#lines.length > 0) this.#flush(this.#lines);
-    this.#lines = [];
-    this.#bytes = 0;
-  }
-}
-
 function infoOf({ file, segment, epoch, first, last, bytes }: OpenSegment): SegmentInfo {
   return { file, segment, epoch, first, last, bytes };
 }
@@ -443,20 +356,4 @@ function unlinkIfThere(fs: FileSystem, path: string): void {
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }
-}
-
-function gap(delta: SnapshotDelta, sequence: number): StateError {
-  return new StateError(
-    'DELTA_GAP',
-    `a delta (${delta.previous}, ${delta.through}] does not connect to sequence ${sequence} of the journal: nothing was written`,
-    { details: { previous: delta.previous, through: delta.through, sequence } },
-  );
-}
-
-function notAtBase(state: SnapshotDelta, base: number): StateError {
-  return new StateError(
-    'DELTA_GAP',
-    `a state that begins a journal must have previous = through = ${base}, and this has (${state.previous}, ${state.through}]`,
-    { details: { previous: state.previous, through: state.through, sequence: base } },
-  );
 }

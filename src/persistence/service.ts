@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { SnapshotDelta } from '../model/delta.ts';
-import { CheckpointCorrupted, encodeError } from '../model/errors.ts';
+import { encodeError } from '../model/errors.ts';
 import { type Clock, systemClock, type Timestamp, timestamp } from '../model/time.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import type { FileSystem } from './file-system.ts';
@@ -22,6 +22,7 @@ import type { CheckpointRequest } from './service-checkpoints.ts';
 import { ServiceDataLane } from './service-data-lane.ts';
 import { closed, epochTooLow, stateLost, wrongPhase } from './service-errors.ts';
 import { type FileSystemUse, stagedFileSystem } from './service-file-system.ts';
+import { readNewest } from './service-read-newest.ts';
 import { sendSlices } from './service-snapshot.ts';
 import { ServiceStatus } from './service-status.ts';
 import { ServiceWords } from './service-words.ts';
@@ -213,20 +214,8 @@ export class PersistenceService implements PersistenceControl {
 
   readCheckpoint(strategy: string): Promise<Answer<string | null>> {
     return answer(() => {
-      const { store } = this.#begun('readCheckpoint');
-      const damaged: string[] = [];
-      for (const file of store.list()) {
-        if (file.strategy !== strategy) continue;
-        const read = store.read(file);
-        if (read.kind === 'ok') return JSON.stringify(read.checkpoint);
-        if (read.kind !== 'gone') damaged.push(`${file.file}: ${read.why}`);
-      }
-      if (damaged.length === 0) return null;
-      throw new CheckpointCorrupted(
-        'CHECKPOINT_CORRUPTED',
-        `strategy ${strategy} has no checkpoint file that can be read. ${damaged.join('; ')}. The journal still has its state; a new checkpoint mends this.`,
-        { details: { strategy } },
-      );
+      const checkpoint = readNewest(this.#begun('readCheckpoint').store, strategy);
+      return checkpoint === null ? null : JSON.stringify(checkpoint);
     });
   }
 
