@@ -32,7 +32,8 @@ describe('what the audit takes', () => {
     const audit = new Audit(fs);
     // The bytes are there, and so is what the reader made of them.
     audit.read();
-    commit(session, noted(1, 2), noted(2, 3));
+    // It comes again together with what followed it.
+    session.writer.append([noted(1, 2), noted(2, 3)]);
     audit.read();
     expect(audit.numbers).toEqual([1, 2, 3]);
     expect(audit.words).toEqual(['beginning']);
