@@ -76,7 +76,7 @@ describe('whatever is lost, doubled, reordered, or crashes', () => {
         await story.end();
         story.check();
       }),
-      { numRuns: Number(process.env['RUNS'] ?? 200) },
+      { numRuns: Number(process.env['RUNS'] ?? 80) },
     );
   }, 120_000);
 });

@@ -34,7 +34,7 @@ async function costOf(count: number): Promise<Cost> {
   }
   await state.durable(state.commit());
   const reconciler = new PositionReconciler({
-    broker: { module: './fixtures/counted-broker.ts', options: { count } },
+    broker: { module: '../reconciliation/fixtures/counted-broker.ts', options: { count } },
     baseUrl: import.meta.url,
     policy: 'HALT_AND_ALERT',
     options: { settleMs: 0 },
