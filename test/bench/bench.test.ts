@@ -44,6 +44,7 @@ describe('figures', () => {
     expect(figure({ name: 'a', values: [1, 2.1, 1.9, 9], atMost: 1.9, how }).met).toBe(false);
     expect(figure({ name: 'a', values: [5], atLeast: 6, how }).met).toBe(false);
     expect(figure({ name: 'a', values: [6], atLeast: 6, how }).met).toBe(true);
+    expect(figure({ name: 'a', values: [1, 5, 9], atLeast: 6, how }).met).toBe(false);
     expect(figure({ name: 'a', values: [5], atMost: 1, or: { met: true, text: 'small' }, how }).met).toBe(true);
     expect(figure({ name: 'a', values: [5], how }).met).toBe(null);
     // What could not be measured is not reached.

@@ -71,7 +71,7 @@ function batchOverSingle({ scratch, quick }: Bench): Figure {
   // What comes after has older files to keep and to prune, as in a run.
   for (let generation = 0; generation < 3; generation += 1) store.writeBatch(items(), hooks);
   const values: number[] = [];
-  for (let round = 0; round < (quick ? 2 : 5); round += 1) {
+  for (let round = 0; round < (quick ? 2 : 3); round += 1) {
     const [one, other] = [items(), items()];
     const batch = (): number => timed(() => store.writeBatch(one, hooks));
     const single = (): number =>
