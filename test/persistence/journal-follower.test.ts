@@ -126,6 +126,19 @@ describe('following a journal', () => {
     expect(audit.numbers).toHaveLength(before);
   });
 
+  it('is not led astray by another file of the same name, epoch and number, as a start that failed leaves room for', () => {
+    const fs = new MemoryFiles();
+    commit(open(fs, 1), noted(0, 1));
+    const audit = new Audit(fs);
+    audit.read();
+    const other = new MemoryFiles();
+    commit(open(other, 1), noted(0, 1, 'a-strategy-with-a-longer-name'), noted(1, 2));
+    const [name] = fs.names();
+    fs.files.set(`${directory}/journal/${name}`, { bytes: other.get(`journal/${name}`), inode: 4711 });
+    audit.read();
+    expect(audit.numbers).toEqual([1, 2]);
+  });
+
   it('reads only from the segment in which what follows is known to be', () => {
     const fs = new MemoryFiles();
     const session = open(fs, 1, { segmentBytesMax: 900 });
