@@ -79,6 +79,11 @@ export class LoadProcess {
     return this.#child.pid as number;
   }
 
+  /** How many acknowledgements were heard so far. */
+  get acks(): number {
+    return this.#acks;
+  }
+
   /** The last acknowledgement that was heard so far. */
   get lastAck(): number {
     return this.#lastAck;
