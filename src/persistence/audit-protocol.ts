@@ -19,7 +19,7 @@ export interface AuditWorkerData {
 export interface AuditOptions {
   /** Absolute. */
   readonly directory: string;
-  /** How often it looks for more, and so how often at most it makes the disk busy while it keeps up. Default 200. */
+  /** How often it looks for more, and so how often at most it makes the disk busy while it keeps up. Default 1,000. */
   readonly everyMs: number;
   /** For tests of faults only: how it reads the journal. */
   readonly fileSystem: PersistenceOptions['fileSystem'];

@@ -74,7 +74,7 @@ export interface StateManagerOptions {
 }
 
 export interface AuditStateOptions {
-  /** How often the audit looks for more. Default 200. */
+  /** How often the audit looks for more, and so how often at most it makes the disk busy while it keeps up. Default 1,000. */
   readonly everyMs?: number;
   /** An audit worker that makes no turn for so long is ended and replaced. Default 60,000. */
   readonly hangMs?: number;
@@ -182,7 +182,7 @@ function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null
   if (audit === false) return null;
   const given = audit === true ? {} : audit;
   return {
-    everyMs: whole('audit.everyMs', given.everyMs ?? 200, 1, 60_000),
+    everyMs: whole('audit.everyMs', given.everyMs ?? 1_000, 1, 60_000),
     hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
     heapMbMax: given.heapMbMax === undefined ? null : whole('audit.heapMbMax', given.heapMbMax, 16, 1_000_000),
     fileSystem: given.fileSystem ?? null,
