@@ -64,9 +64,13 @@ it.skipIf(skipped !== null)(
   'a power cut at any moment loses nothing that was acknowledged',
   async () => {
     // All at the same time: most of the time a process starts.
-    const results = await Promise.all(
+    const lanes = await Promise.allSettled(
       configurations.map((configuration, index) => cutAgainAndAgain(configuration, new KillRandom(seed + index))),
     );
+    const results = lanes.map((lane) => {
+      if (lane.status === 'rejected') throw lane.reason;
+      return lane.value;
+    });
     const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0);
     for (const { name, acks, inStart, beyond, inTheInstant } of results) {
       const instant = inTheInstant === 0 ? '' : `, ${inTheInstant} with a last ack in the very instant`;
