@@ -172,13 +172,15 @@ export class CatchUp {
     });
   }
 
-  /**
-   * After a time in which nobody listened: reads now, and once more when the broker's reads have caught up with what happened before
-   * the stream was back, since the stream will not tell that.
-   */
+  /** After a time in which nobody listened: reads now, and {@link onceSettled}. */
   afterGap(): void {
-    const { after, broker, signal } = this.#options;
     this.request();
+    this.onceSettled();
+  }
+
+  /** Reads when the broker's answers have caught up with what happened before the stream was there, since the stream does not tell it. */
+  onceSettled(): void {
+    const { after, broker, signal } = this.#options;
     const { settleMs } = broker.capabilities;
     if (settleMs === 0) return;
     void pause(after, settleMs, signal).then(() => {

@@ -61,7 +61,8 @@ function begin(parts: EngineParts): void {
   if (phase.is('trading')) startHosts(parts);
   if (settings.reconcileIntervalMs > 0) schedule.every(settings.reconcileIntervalMs, 'reconcile');
   // The start has read once; what lagged behind then is read when it has settled.
-  if (core.orders.behind || core.orders.open().length > 0) catchUp.afterGap();
+  if (core.orders.open().length > 0) catchUp.onceSettled();
+  if (core.orders.behind) catchUp.request();
 }
 
 /** Calls the onStart of each strategy that waits for it. */
