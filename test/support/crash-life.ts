@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { BrokerAdapter } from '../../src/brokers/adapter.ts';
 import { LiveTradingEngine } from '../../src/engine/live-trading-engine.ts';
 import type { Reconciler } from '../../src/engine/reconciler-port.ts';
@@ -12,7 +13,7 @@ import type { ReconciliationPolicy, ReconciliationReport } from '../../src/recon
 import type { HostState } from '../../src/state/host-state.ts';
 import type { ManualClock } from '../../src/testing/manual-clock.ts';
 import { type CrashVenue, VenueSession } from './crash-venue.ts';
-import { idle, trade } from './engine-rig.ts';
+import { trade } from './engine-rig.ts';
 import { type MemoryHostState, memoryHostState } from './memory-host-state.ts';
 
 /** What survives a process: the real mirror, of every delta that became durable. */
@@ -138,17 +139,17 @@ export class Life {
   }
 
   async pass(ms: number): Promise<void> {
-    await idle();
+    await turns();
     for (let left = ms; left > 0; left -= stepMs) {
       await this.#clock.advanceInTurns(Math.min(left, stepMs));
-      await idle();
+      await turns();
     }
   }
 
   async price(asset: string): Promise<void> {
     this.#prices.push(asset);
     this.#wake?.();
-    await idle();
+    await turns();
   }
 
   /** Account or any strategy. */
@@ -231,6 +232,11 @@ export function inProcessReconciler(
       );
     },
   };
+}
+
+/** What needs no time happens in a few turns of the event loop; what takes more goes on in the next step. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i += 1) await turn();
 }
 
 /** Time passes in steps of so many milliseconds; within one, timers run each at its own moment. */
