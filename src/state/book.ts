@@ -241,7 +241,7 @@ export class Book implements StrategyState {
     }
     growth += this.#dirty.mark(change, bytes);
     if (change.part === 'order' && this.#live.orders.get(change.key)?.rank !== change.previous?.rank) {
-      if (change.previous !== undefined) this.#dirty.ordersRemoved.add(change.key);
+      if (change.previous !== undefined) this.#dirty.removeOrder(change.key);
     }
     if (change.part === 'event') this.#live.forgetOldestExecution();
     if (change.part === 'state') this.#tellLarge(change.key);

@@ -53,24 +53,32 @@ export class CommittedEntries {
     const delta: Mutable<StrategyDelta> = { strategy: this.#strategy };
     if (dirty === null) return delta;
     const [live, view] = [this.#live, this.#view];
-    const positions = split(dirty.positions.keys(), (asset) =>
-      view.value('position', asset, live.positions.get(asset)),
-    );
-    if (positions.set.length > 0) delta.positions = positions.set.map(([, position]) => this.#marked(position));
-    if (positions.removed.length > 0) delta.positions_removed = positions.removed;
-    const orders = split(dirty.orders.keys(), (id) => view.value('order', id, live.orders.get(id)));
-    if (orders.set.length > 0) delta.orders = ranked(orders.set.map(([, order]) => order));
-    // A mirror removes first, so that an order which was removed and came again stands where it came again.
-    const removed = new Set([...orders.removed, ...dirty.ordersRemoved]);
-    if (removed.size > 0) delta.orders_removed = [...removed];
-    const cash = split(dirty.cash.keys(), (currency) => view.value('cash', currency, live.cash.get(currency)));
-    if (cash.set.length > 0) delta.cash = cash.set;
-    const state = split(dirty.state.keys(), (key) => view.value('state', key, live.state.get(key))?.json);
-    if (state.set.length > 0) delta.state = state.set;
-    if (state.removed.length > 0) delta.state_removed = state.removed;
+    if (dirty.positions !== null) {
+      const { set, removed } = split(dirty.positions, (asset) =>
+        view.value('position', asset, live.positions.get(asset)),
+      );
+      if (set.length > 0) delta.positions = set.map(([, position]) => this.#marked(position));
+      if (removed.length > 0) delta.positions_removed = removed;
+    }
+    if (dirty.orders !== null) {
+      const { set, removed } = split(dirty.orders, (id) => view.value('order', id, live.orders.get(id)));
+      if (set.length > 0) delta.orders = ranked(set.map(([, order]) => order));
+      // A mirror removes first, so that an order which was removed and came again stands where it came again.
+      const gone = new Set([...removed, ...(dirty.ordersRemoved ?? [])]);
+      if (gone.size > 0) delta.orders_removed = [...gone];
+    }
+    if (dirty.cash !== null) {
+      const { set } = split(dirty.cash, (currency) => view.value('cash', currency, live.cash.get(currency)));
+      if (set.length > 0) delta.cash = set;
+    }
+    if (dirty.state !== null) {
+      const { set, removed } = split(dirty.state, (key) => view.value('state', key, live.state.get(key))?.json);
+      if (set.length > 0) delta.state = set;
+      if (removed.length > 0) delta.state_removed = removed;
+    }
     if (dirty.halt) delta.halt = view.halt(live.halt);
     if (dirty.cursor) delta.cursor = view.cursor(live.cursor);
-    if (dirty.events.length > 0) delta.events = dirty.events;
+    if (dirty.events !== null) delta.events = dirty.events;
     return delta;
   }
 
@@ -123,12 +131,12 @@ export class CommittedEntries {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function split<V>(
-  keys: Iterable<string>,
+  keys: ReadonlyMap<string, unknown>,
   read: (key: string) => V | undefined,
 ): { set: [string, V][]; removed: string[] } {
   const set: [string, V][] = [];
   const removed: string[] = [];
-  for (const key of keys) {
+  for (const key of keys.keys()) {
     const value = read(key);
     if (value === undefined) removed.push(key);
     else set.push([key, value]);

@@ -1,15 +1,18 @@
 import type { StateEvent } from '../model/event.ts';
 import type { StagedChange } from './undo-log.ts';
 
-/** What of one book was committed since the last post: keys, whose newest values a post will carry, with their bytes; and every event. */
+/**
+ * What of one book was committed since the last post: keys, whose newest values a post will carry, with their bytes; and every event.
+ * One is made for each book of each post, mostly for a single change, so that what holds a kind of entry is made with its first.
+ */
 export class DirtyEntries {
-  readonly positions: Map<string, number> = new Map();
-  readonly orders: Map<string, number> = new Map();
+  positions: Map<string, number> | null = null;
+  orders: Map<string, number> | null = null;
   /** Orders that were removed, whether or not they came again: they have lost their place. */
-  readonly ordersRemoved: Set<string> = new Set();
-  readonly cash: Map<string, number> = new Map();
-  readonly state: Map<string, number> = new Map();
-  readonly events: StateEvent[] = [];
+  ordersRemoved: Set<string> | null = null;
+  cash: Map<string, number> | null = null;
+  state: Map<string, number> | null = null;
+  events: StateEvent[] | null = null;
   halt = false;
   cursor = false;
 
@@ -22,12 +25,16 @@ export class DirtyEntries {
   mark(change: StagedChange, bytes: number): number {
     switch (change.part) {
       case 'position':
+        this.positions ??= new Map();
         return replace(this.positions, change.key, bytes);
       case 'order':
+        this.orders ??= new Map();
         return replace(this.orders, change.key, bytes);
       case 'cash':
+        this.cash ??= new Map();
         return replace(this.cash, change.key, bytes);
       case 'state':
+        this.state ??= new Map();
         return replace(this.state, change.key, bytes);
       case 'halt': {
         const isFirst = !this.halt;
@@ -40,6 +47,7 @@ export class DirtyEntries {
         return isFirst ? bytes : 0;
       }
       case 'event':
+        this.events ??= [];
         this.events.push(change.event);
         return bytes;
       case 'registration':
@@ -47,16 +55,21 @@ export class DirtyEntries {
     }
   }
 
+  removeOrder(orderId: string): void {
+    this.ordersRemoved ??= new Set();
+    this.ordersRemoved.add(orderId);
+  }
+
   #held(change: StagedChange): number {
     switch (change.part) {
       case 'position':
-        return this.positions.get(change.key) ?? 0;
+        return this.positions?.get(change.key) ?? 0;
       case 'order':
-        return this.orders.get(change.key) ?? 0;
+        return this.orders?.get(change.key) ?? 0;
       case 'cash':
-        return this.cash.get(change.key) ?? 0;
+        return this.cash?.get(change.key) ?? 0;
       case 'state':
-        return this.state.get(change.key) ?? 0;
+        return this.state?.get(change.key) ?? 0;
       default:
         return 0;
     }

@@ -107,6 +107,8 @@ const cursorRules: FieldRules = new Map([
 
 /** @throws StateError ENTRY_INVALID naming strategy, asset and field */
 export function checkedPosition(strategy: string, position: PositionSnapshot): PositionSnapshot {
+  const usual = usualPosition(position);
+  if (usual !== null) return usual;
   return checkedEntry(strategy, 'position', (position as { asset?: unknown } | null)?.asset, position, positionRules);
 }
 
@@ -136,6 +138,27 @@ export function assertStateKey(strategy: string, key: unknown): asserts key is s
     `strategy "${strategy}", state key ${JSON.stringify(String(key).slice(0, 60))}: expected 1 to 1000 characters, and not "__proto__"; choose another key`,
     { details: { strategy } },
   );
+}
+
+/**
+ * Positions are what changes most, and come either with the fields of a ledger or with none but the necessary: these two are checked by
+ * the same rules without going through them by name, in a quarter of the time. Null for any other, and for what is wrong.
+ */
+function usualPosition(position: PositionSnapshot): PositionSnapshot | null {
+  if (typeof position !== 'object' || position === null) return null;
+  const { asset, sid: id, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees } = position;
+  if (checkAsset(asset) !== null || !isDecimalString(amount) || !isDecimalString(cost_basis)) return null;
+  if (last_price !== null && !isDecimalString(last_price)) return null;
+  const fields = Object.keys(position).length;
+  if (fields === 4) {
+    const isBare = id === undefined && currency === undefined && total_cost === undefined;
+    return isBare && realized_pnl === undefined && fees === undefined
+      ? Object.freeze({ asset, amount, cost_basis, last_price })
+      : null;
+  }
+  if (fields !== 8 || id !== undefined || currency === undefined || checkCurrency(currency) !== null) return null;
+  if (!isDecimalString(total_cost) || !isDecimalString(realized_pnl) || !isDecimalString(fees)) return null;
+  return Object.freeze({ asset, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees });
 }
 
 /** A frozen copy, so that nobody can edit what was checked. `undefined` counts as absent, as it does in JSON. */
