@@ -3,7 +3,21 @@ import { systemClock } from '../model/time.ts';
 import type { LiveTradingEngineOptions } from './engine-options.ts';
 import { silentLogger } from './logger.ts';
 
-const defaults = {
+type Defaulted =
+  | 'policy'
+  | 'gate'
+  | 'reconcileIntervalMs'
+  | 'startDeadlineMs'
+  | 'stopDeadlineMs'
+  | 'lagMsMax'
+  | 'mailboxCapacity'
+  | 'host'
+  | 'ownsState'
+  | 'clock'
+  | 'after'
+  | 'logger';
+
+const defaults: Required<Pick<LiveTradingEngineOptions, Defaulted>> = {
   policy: 'HALT_AND_ALERT',
   gate: 'durable',
   reconcileIntervalMs: 300_000,
@@ -16,10 +30,10 @@ const defaults = {
   clock: systemClock,
   after: systemAfter,
   logger: silentLogger,
-} as const satisfies Partial<LiveTradingEngineOptions>;
+};
 
 /** The options with every default filled in. */
-export type EngineSettings = LiveTradingEngineOptions & Required<Pick<LiveTradingEngineOptions, keyof typeof defaults>>;
+export type EngineSettings = LiveTradingEngineOptions & Required<Pick<LiveTradingEngineOptions, Defaulted>>;
 
 export function engineSettings(options: LiveTradingEngineOptions): EngineSettings {
   return { ...defaults, ...options };

@@ -11,15 +11,15 @@ export interface SlicePair {
 /** Everything that a run measures while it runs. */
 export class Measures {
   /** On the engine's thread: staging, commit, and its share of the post. */
-  readonly commit = new Durations();
+  readonly commit: Durations = new Durations();
   /** On the engine's thread: one post, from taking what changed to the message being out. */
-  readonly flush = new Durations();
+  readonly flush: Durations = new Durations();
   /** From when it was due until the commit was made. */
-  readonly dueToCommit = new Durations();
+  readonly dueToCommit: Durations = new Durations();
   /** From the commit until its acknowledgement was heard. */
-  readonly durable = new Durations();
+  readonly durable: Durations = new Durations();
   /** From asking until every strategy's file was durable. */
-  readonly checkpoint = new Durations();
+  readonly checkpoint: Durations = new Durations();
   readonly series: Series;
   readonly loopDelay: DelayMeter;
   readonly loopDelayBaseline: DelayMeter;
