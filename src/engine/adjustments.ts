@@ -35,9 +35,9 @@ export class Adjustments implements FillLedger {
   }
 
   /** Says that a subject's figures hold every execution up to `at`. Staged with the adjustment itself. */
-  cover(subject: { readonly asset: string } | { readonly currency: string }, at: Timestamp | null): void {
+  cover(subject: Subject, at: Timestamp | null): void {
     if (at === null) return;
-    const key = 'asset' in subject ? assetKey(subject.asset) : cashKey(subject.currency);
+    const key = keyOf(subject);
     this.#unassigned.set(key, at);
     this.#covered.set(key, micros(at));
   }
@@ -58,10 +58,26 @@ export class Adjustments implements FillLedger {
     }
   }
 
+  isInOrder(orderId: string, at: Timestamp): boolean {
+    return this.#covered.size > 0 && this.#isCovered(keyOf({ order: orderId }), micros(at));
+  }
+
+  orderEnded(orderId: string): void {
+    const key = keyOf({ order: orderId });
+    if (this.#covered.delete(key)) this.#unassigned.delete(key);
+  }
+
   #isCovered(key: string, at: number): boolean {
     const covered = this.#covered.get(key);
     return covered !== undefined && at <= covered;
   }
+}
+
+type Subject = { readonly asset: string } | { readonly currency: string } | { readonly order: string };
+
+function keyOf(subject: Subject): string {
+  if ('asset' in subject) return assetKey(subject.asset);
+  return 'currency' in subject ? cashKey(subject.currency) : `${keyPrefix}order/${subject.order}`;
 }
 
 const keyPrefix = 'adjusted/';

@@ -1,7 +1,7 @@
 import type { JsonValue } from '../model/json.ts';
 import { decimal } from '../model/money.ts';
-import { micros } from '../model/time.ts';
-import type { PlanAction, ReconciliationPlan, ReconciliationReport } from '../reconciliation/types.ts';
+import { micros, type Timestamp, timestamp } from '../model/time.ts';
+import type { PlanAction, ReconciliationReport } from '../reconciliation/types.ts';
 import type { StrategyState } from '../state/host-state.ts';
 import type { TradingCore } from './trading-core.ts';
 
@@ -28,12 +28,13 @@ export function applyReport(core: TradingCore, report: ReconciliationReport, set
   const movedAssets = new Set(
     plan.actions.flatMap((action) => (action.kind === 'set_position' && !fitting.has(action) ? [action.asset] : [])),
   );
+  const covered = coveredThrough(report, settleMs);
   let applied = 0;
   for (const action of plan.actions) {
     if (!fitting.has(action) || (action.kind === 'set_position' && movedAssets.has(action.asset))) continue;
     const book = core.books.register(action.strategy);
     const evidence = evidenceFor(book, action, report);
-    apply(core, book, action, plan);
+    apply(core, book, action, covered);
     book.addEvent({
       kind: 'plan_action',
       report_id: report.report_id,
@@ -68,17 +69,27 @@ function fits(core: TradingCore, action: PlanAction): boolean {
   }
 }
 
-function apply(core: TradingCore, book: StrategyState, action: PlanAction, plan: ReconciliationPlan): void {
+/**
+ * Until when the broker's figures hold every execution: up to the newest that it lists, and up to its settling time before the read, since
+ * one that it lists only later is in them all the same.
+ */
+function coveredThrough({ plan, broker }: ReconciliationReport, settleMs: number): Timestamp | null {
+  if (broker === null) return plan.cursor.at;
+  const settled = micros(broker.read_at) - settleMs * 1000;
+  return plan.cursor.at !== null && micros(plan.cursor.at) >= settled ? plan.cursor.at : timestamp(settled);
+}
+
+function apply(core: TradingCore, book: StrategyState, action: PlanAction, covered: Timestamp | null): void {
   switch (action.kind) {
     case 'set_position':
       core.ledger.adjustPosition(book, action.asset, action.after, action.cost_basis, {
         ...(action.currency === null ? {} : { currency: action.currency }),
       });
-      core.adjustments.cover({ asset: action.asset }, plan.cursor.at);
+      core.adjustments.cover({ asset: action.asset }, covered);
       return;
     case 'set_cash':
       core.ledger.adjustCash(book, action.after, action.currency);
-      core.adjustments.cover({ currency: action.currency }, plan.cursor.at);
+      core.adjustments.cover({ currency: action.currency }, covered);
       return;
     case 'set_order': {
       const order = book.order(action.order_id);
@@ -87,8 +98,9 @@ function apply(core: TradingCore, book: StrategyState, action: PlanAction, plan:
       core.orders.overrule(book, order, action.report, action.reason);
       if (decimal(told).eq(order.filled_amount)) return;
       // The broker counts executions that nobody has listed: its position and cash, which the books now equal, hold them.
-      core.adjustments.cover({ asset: order.asset }, plan.cursor.at);
-      core.adjustments.cover({ currency: core.ledger.instruments.get(order.asset).currency }, plan.cursor.at);
+      if (book.order(action.order_id) !== undefined) core.adjustments.cover({ order: action.order_id }, covered);
+      core.adjustments.cover({ asset: order.asset }, covered);
+      core.adjustments.cover({ currency: core.ledger.instruments.get(order.asset).currency }, covered);
       return;
     }
     case 'adopt_order':

@@ -17,6 +17,10 @@ import type { NewOrder, OrderChange } from './strategy.ts';
 /** Books an execution: position, cash, fees. */
 export interface FillLedger {
   apply(book: StrategyState, fill: Fill): void;
+  /** Whether an order's filled amount was set to the broker's figure and holds an execution of that time already. */
+  isInOrder(orderId: string, at: Timestamp): boolean;
+  /** Nothing is to be remembered of the order any more. */
+  orderEnded(orderId: string): void;
 }
 
 /** Who hears what evidence changed, in the order in which it did. */
@@ -230,13 +234,14 @@ export class OrderManager {
 
   #fillOrder(book: StrategyState, order: OrderSnapshot, fill: Fill): void {
     const before = decimal(order.filled_amount);
-    const after = before.plus(fill.amount);
+    const isHeld = this.#ledger.isInOrder(order.order_id, fill.at);
+    const after = isHeld ? before : before.plus(fill.amount);
     const total = decimal(order.amount);
     // An order that was adopted half-filled may have counted this execution already.
     const filled = after.abs().gt(total.abs()) ? total : after;
     const facts: OrderFacts = {
       filled_amount: decimalString(filled),
-      average_fill_price: averagePrice(order, fill, before, after),
+      ...(isHeld ? {} : { average_fill_price: averagePrice(order, fill, before, after) }),
     };
     if (order.broker_order_id === null && fill.broker_order_id !== null) facts.broker_order_id = fill.broker_order_id;
 
@@ -281,6 +286,7 @@ export class OrderManager {
     if (!isFinal(after.status)) this.#open.track(book, after);
     else {
       this.#open.end(after);
+      this.#ledger.orderEnded(after.order_id);
       this.#ahead.delete(after.order_id);
       this.#ended.add({
         orderId: after.order_id,

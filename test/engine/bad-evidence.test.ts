@@ -3,6 +3,7 @@ import { decimal, decimalString, zero } from '../../src/model/money.ts';
 import type { FillReport, OrderReport } from '../../src/model/report.ts';
 import { reconciliationPolicies } from '../../src/reconciliation/types.ts';
 import { evidenceCases, evidenceScene, misled } from '../support/bad-evidence.ts';
+import type { Life } from '../support/crash-life.ts';
 import type { Tampering } from '../support/tampered.ts';
 
 // Row 24: what a broker says is empty, partial, stale, failed, or older than what it said before.
@@ -17,7 +18,12 @@ afterAll(() => {
   );
 });
 
-const moments = ['before the read', 'during the read', 'after the read'] as const;
+const moments = [
+  'before the read',
+  'long before the read and listed after it',
+  'during the read',
+  'after the read',
+] as const;
 const tellings = ['before the plan', 'after the plan', 'twice', 'never'] as const;
 
 // Somebody else has moved 3 A into the account: true, and to be synced.
@@ -28,9 +34,16 @@ const transferred: Tampering = {
     ),
 };
 
+function inAccount({ state }: Life, asset: string): string {
+  const books = state.strategies().map((name) => state.register(name));
+  return decimalString(books.reduce((sum, book) => sum.plus(book.position(asset)?.amount ?? '0'), zero));
+}
+
 describe.each(moments)('an execution %s of a sync', (moment) => {
   it.each(tellings)('counts once, where the stream tells it: %s', async (telling) => {
     let fill: (() => void) | null = null;
+    const wasListed = moment !== 'long before the read and listed after it';
+    let isListed = wasListed;
     const told: [OrderReport, FillReport][] = [];
     const scene = await evidenceScene('SYNC_TO_BROKER', () => ({
       ...transferred,
@@ -46,8 +59,14 @@ describe.each(moments)('an execution %s of a sync', (moment) => {
       told.push([order.report, venue.execute(order, '1', '12.5', '0.07')]);
       if (telling === 'before the plan' || telling === 'twice') for (const each of told) life.session.tell(...each);
     };
+    venue.isListed = ({ asset }) => asset !== 'D' || isListed;
     if (moment === 'before the read') fill();
+    if (!isListed) {
+      fill();
+      venue.options.clock.advance(20_000);
+    }
     const report = await life.reconcile();
+    isListed = true;
     if (moment === 'after the read') fill();
     if (telling === 'after the plan' || telling === 'twice') for (const each of told) life.session.tell(...each);
     life.session.reconnect();
@@ -55,7 +74,9 @@ describe.each(moments)('an execution %s of a sync', (moment) => {
     expect(report?.outcome).toBe('ok');
     expect(life.faults).toEqual([]);
     const book = life.state.register('wisher');
-    expect([book.position('A')?.amount, book.position('D')?.amount]).toEqual(['13', '1']);
+    expect(['A', 'D'].map((asset) => inAccount(life, asset))).toEqual(['13', '1']);
+    // What was set before anybody could say whose it is belongs to nobody; an execution that was listed belongs to its order.
+    if (wasListed) expect([book.position('A')?.amount, book.position('D')?.amount]).toEqual(['13', '1']);
     expect(book.orders()).toMatchObject([{ asset: 'D', filled_amount: '1' }]);
     const cash = life.state.strategies().reduce((sum, name) => sum.plus(life.state.register(name).cash()), zero);
     expect(decimalString(cash)).toBe(decimalString(venue.cash));

@@ -22,7 +22,7 @@ function manager() {
   const orders = new OrderManager({
     books,
     ids,
-    ledger: { apply: (book, fill) => ledger.applyFill(book, fill) },
+    ledger: { apply: (book, fill) => ledger.applyFill(book, fill), isInOrder: () => false, orderEnded: () => {} },
     sid: () => 1,
     now: () => at,
     listener: {

@@ -62,6 +62,8 @@ export class CrashVenue {
   onCall: (name: string, session: VenueSession) => void = () => {};
   /** How often each id was asked to be placed. */
   readonly submits = new Map<string, number>();
+  /** Whether an execution shows among the activities yet, beside `listLagMs`. */
+  isListed: (fill: FillReport) => boolean = () => true;
   readonly options: VenueOptions;
   readonly #listedMs = new Map<string, number>();
 
@@ -152,7 +154,9 @@ export class CrashVenue {
 
   /** The executions that its activities show now. */
   listed(): FillReport[] {
-    return this.fills.filter(({ execution_id }) => (this.#listedMs.get(execution_id) ?? 0) <= this.nowMs);
+    return this.fills.filter(
+      (fill) => (this.#listedMs.get(fill.execution_id) ?? 0) <= this.nowMs && this.isListed(fill),
+    );
   }
 
   cancel(order: Placed): void {
