@@ -75,11 +75,12 @@ describe('an order whose report is ahead of its executions', () => {
 
 describe('orders of others', () => {
   it('are kept in UNASSIGNED, with their fills', async () => {
-    const { broker, idle, order, position } = await desk();
+    const { broker, idle, order, position, alerted } = await desk();
     const foreign = broker.placeElsewhere('TSLA', '5');
     broker.tell(foreign, null);
     await idle();
     expect(order('UNASSIGNED', foreign.order_id ?? '')).toMatchObject({ status: 'open' });
+    expect(alerted('ORDER_EXTERNAL').map(({ details }) => details['order_id'])).toEqual([foreign.order_id]);
     broker.fill(foreign.order_id ?? '');
     await idle();
     expect(position('UNASSIGNED', 'TSLA')).toBe('5');

@@ -86,6 +86,18 @@ describe('reconciliation', () => {
     expect(report.phase.kind).toBe('trading');
   });
 
+  it('only makes the plan in a dry run, by the policy that is asked for', async () => {
+    const reconciler = new ScriptedReconciler({}, { ...planned(setPosition('0', '5')) });
+    const { start, engine, position, alerts } = rig({ reconciler, strategies: [new Puppet('alpha')] });
+    await start();
+    const heard = alerts.length;
+    const report = await engine.reconcile({ dryRun: 'SYNC_TO_BROKER' });
+    expect(report.plan.actions).toMatchObject([{ after: '5' }]);
+    expect(reconciler.requests.at(-1)).toMatchObject({ trigger: 'on_demand', policy: 'SYNC_TO_BROKER' });
+    expect(position('alpha', 'AAPL')).toBe('0');
+    expect([engine.phase.kind, alerts.length]).toEqual(['trading', heard]);
+  });
+
   it('drops an action whose book has moved, and plans anew', async () => {
     const reconciler = new ScriptedReconciler(planned(setPosition('3', '5')), {});
     const { start, position } = rig({ reconciler, policy: 'SYNC_TO_BROKER', strategies: [new Puppet('alpha')] });
