@@ -46,6 +46,10 @@ export class StateWatch {
     this.#listen('audit', ({ kind, message }) => {
       alert(kind === 'restarted' ? 'warn' : 'error', auditCodes[kind], message);
     });
+    this.#listen('stateValueLarge', ({ strategy, key, bytes }) => {
+      const message = `strategy "${strategy}", state key ${JSON.stringify(key)}: the value has ${bytes} bytes, and each change of it writes all of them`;
+      alert('warn', 'STATE_VALUE_LARGE', message, { strategy, details: { key, bytes } });
+    });
     this.#reportRecovery();
   }
 

@@ -190,4 +190,13 @@ describe('lag', () => {
     expect(alerted('PERSISTENCE_LAGGING')[0]?.error?.message).toBe('slow disk');
     expect(alerted('PERSISTENCE_RECOVERED')).toHaveLength(1);
   });
+
+  it('tells of a large state value, naming strategy, key and size', async () => {
+    const { start, state, alerted } = rig();
+    await start();
+    state.emit('stateValueLarge', { strategy: 'alpha', key: 'history', bytes: 70_000 });
+    expect(alerted('STATE_VALUE_LARGE')).toMatchObject([
+      { level: 'warn', strategy: 'alpha', details: { key: 'history', bytes: 70_000 } },
+    ]);
+  });
 });
