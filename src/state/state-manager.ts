@@ -261,6 +261,7 @@ export class StateManager implements HostState, CheckpointCalls {
    * staged is committed with it; where `state` is refused, nothing of it is.
    */
   async saveCheckpoint(strategy: string, state: StateToSave): Promise<StateCheckpoint> {
+    if (this.#closing !== null) throw stateClosed();
     const book = this.#books.register(strategy);
     const savepoint = book.savepoint();
     try {

@@ -180,6 +180,40 @@ describe('saving and loading one strategy', () => {
     expect(state.register('alpha').snapshot()).toEqual(before);
   });
 
+  it.each([
+    ['nothing', undefined, 'state'],
+    ['text', 'saved', 'state'],
+    ['a Map of state, which would be saved as nothing', { strategy_state: new Map([['x', 1]]) }, 'strategy_state'],
+    ['a list of state', { strategy_state: [1] }, 'strategy_state'],
+    ['no positions', { positions: undefined }, 'positions'],
+    ['no orders', { pending_orders: null }, 'pending_orders'],
+    ['a position that is null', { positions: [null] }, 'position'],
+    ['two positions of one asset', { positions: [position('AAPL', '1'), position('AAPL', '2')] }, 'positions[1].asset'],
+  ])('refuses %s with a typed error, and changes nothing', async (_what, change, path) => {
+    const state = await rig.open();
+    await state.saveCheckpoint('alpha', saved);
+    const before = state.register('alpha').snapshot();
+    const given = typeof change === 'object' ? { ...saved, ...change } : change;
+    const message = expect.stringContaining(path);
+    await expect(state.saveCheckpoint('alpha', given as typeof saved)).rejects.toMatchObject({
+      code: 'ENTRY_INVALID',
+      message,
+    });
+    state.commit();
+    expect(state.register('alpha').snapshot()).toEqual(before);
+  });
+
+  it('stages nothing once the state is closing', async () => {
+    const state = await rig.open();
+    await state.saveCheckpoint('alpha', saved);
+    const closing = state.close();
+    await expect(state.saveCheckpoint('alpha', { ...saved, cash_balance: '1' })).rejects.toMatchObject({
+      code: 'STATE_CLOSED',
+    });
+    await closing;
+    expect(state.register('alpha').cash()).toBe(saved.cash_balance);
+  });
+
   it('loads what was committed since the last file, by a new one', async () => {
     const state = await rig.open();
     await state.saveCheckpoint('alpha', saved);
