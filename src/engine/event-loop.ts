@@ -12,7 +12,8 @@ export type EngineMessage =
   | { readonly kind: 'notices'; readonly notices: readonly Notice[] }
   /** One event that is not the market's: `run` is its transaction. */
   | { readonly kind: 'event'; readonly run: () => void }
-  | { readonly kind: 'task'; readonly run: () => void };
+  | { readonly kind: 'task'; readonly run: () => void }
+  | { readonly kind: 'no_market_event' };
 
 export interface EventLoopOptions {
   readonly capacity: number;
@@ -41,9 +42,9 @@ export class EventLoop {
     });
   }
 
-  /** Takes a market event. True while the feed may go on; else it waits for {@link room}. */
+  /** Takes a market event; what is none is left out. True while the feed may go on; else it waits for {@link room}. */
   market(event: MarketEvent): boolean {
-    this.#mailbox.post(event);
+    this.#mailbox.post(isMarketEvent(event) ? event : noMarketEvent);
     return this.#mailbox.size < this.#mailbox.capacity / 2;
   }
 
@@ -132,6 +133,19 @@ export class EventLoop {
         return;
       case 'task':
         message.run();
+        return;
+      case 'no_market_event':
+        this.#core.leaveOut('', 'expected a trade, a quote or a bar of an asset');
     }
   }
+}
+
+/** Takes a place in line too: a feed that gives nothing else would keep the thread to itself. */
+const noMarketEvent: EngineMessage = { kind: 'no_market_event' };
+
+/** A feed is written by others, and what it gives shares the line with the engine's own messages. */
+function isMarketEvent(event: MarketEvent | null | undefined): boolean {
+  if (typeof event !== 'object' || event === null || typeof event.asset !== 'string' || event.asset === '')
+    return false;
+  return event.kind === 'trade' || event.kind === 'quote' || event.kind === 'bar';
 }

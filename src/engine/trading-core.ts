@@ -42,6 +42,8 @@ export interface CoreOptions {
 
 /** How many notices wait for a strategy that has not started. */
 export const missedNoticesMax = 10_000;
+/** Of how many assets it is said that their market events are left out. */
+const leftOutMax = 1_000;
 
 /**
  * One event, one commit.
@@ -62,6 +64,8 @@ export class TradingCore {
   readonly #routes = new MarketRoutes();
   readonly #prices = new Map<string, DecimalString>();
   readonly #missed = new Map<StrategyHost, Notice[]>();
+  /** Assets whose market events are being left out: said once, until one of them can be read again. */
+  readonly #leftOut = new Set<string>();
   #notices: Notice[] = [];
   #inside = false;
   #unreadFills = 0;
@@ -175,8 +179,7 @@ export class TradingCore {
 
   /** A market event: the price is noted, and whoever follows the asset hears it. */
   market(event: MarketEvent): void {
-    const price = event.kind === 'trade' ? event.price : event.kind === 'bar' ? event.close : null;
-    if (price !== null && !this.#mark(event.asset, price)) return;
+    if (event.kind !== 'quote' && !this.#mark(event.asset, event.kind === 'trade' ? event.price : event.close)) return;
     const hosts = this.#routes.hosts(event.asset);
     if (hosts.length === 0) return;
     this.#inside = true;
@@ -218,16 +221,24 @@ export class TradingCore {
     if (host.isRunning) this.#options.later(missed);
   }
 
+  /** Tells that market events cannot be read; `asset` is "" where not even that can be. */
+  leaveOut(asset: string, why: string, error?: unknown): void {
+    if (this.#leftOut.has(asset) || this.#leftOut.size >= leftOutMax) return;
+    this.#leftOut.add(asset);
+    const of = asset === '' ? 'the feed' : asset;
+    const message = `a market event of ${of} is left out, as are others like it: ${why}`;
+    this.#options.alert('warn', 'MARKET_EVENT_INVALID', message, { error });
+  }
+
   #mark(asset: string, price: DecimalString): boolean {
     try {
       this.#state.mark(asset, price);
     } catch (error) {
-      this.#options.alert('warn', 'MARKET_EVENT_INVALID', `market event of ${asset} left out: ${messageOf(error)}`, {
-        error,
-      });
+      this.leaveOut(asset, messageOf(error), error);
       return false;
     }
     this.#prices.set(asset, price);
+    if (this.#leftOut.size > 0) this.#leftOut.delete(asset);
     return true;
   }
 

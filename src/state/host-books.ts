@@ -158,7 +158,7 @@ export class HostBooks {
   }
 
   mark(asset: string, price: DecimalString): void {
-    if (this.#marks.get(asset) === price) return;
+    if (this.#marks.get(asset) === price && price !== undefined) return;
     if (!isDecimalString(price)) {
       throw new StateError(
         'ENTRY_INVALID',

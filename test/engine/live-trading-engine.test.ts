@@ -134,6 +134,25 @@ describe('an engine that trades', () => {
     expect(alerted('FEED_FAILED')).toHaveLength(1);
     expect(engine.phase.kind).toBe('trading');
   });
+
+  it('leaves out what is no market event, whatever a feed gives, says so once, and goes on', async () => {
+    const puppet = new Puppet('alpha');
+    const { engine, market, start, idle, alerted, trade } = rig({ strategies: [puppet] });
+    await start();
+    const heard: string[] = [];
+    puppet.onTrade = (_context, { price } = { price: 'none' }) => void heard.push(price);
+    const good = { kind: 'trade', asset: 'AAPL', amount: '1', aggressor: null, at: '2025-10-02T14:30:00Z' };
+    const wrong = [null, 5, {}, { kind: 'trade' }, { kind: 'timer' }, { kind: 'task' }, { ...good, asset: '' }];
+    for (const event of wrong) market.push(event as never);
+    for (const price of [undefined, 1.5, 'NaN', null]) market.push({ ...good, price } as never);
+    await idle();
+    expect(alerted('MARKET_EVENT_INVALID')).toHaveLength(2);
+    await trade('AAPL', '101');
+    await trade('AAPL', 'abc');
+    expect(heard).toEqual(['101']);
+    expect(alerted('MARKET_EVENT_INVALID')).toHaveLength(3);
+    expect(engine.phase.kind).toBe('trading');
+  });
 });
 
 describe('a handler that fails', () => {

@@ -162,6 +162,7 @@ describe('a post', () => {
     expect(host.takePost()?.delta.strategies[0]?.positions?.[0]?.last_price).toBe('156');
     expect(host.snapshot().strategies[0]?.positions.map((each) => each.last_price)).toEqual(['156', '300']);
     expect(() => host.mark('AAPL', 'x')).toThrow(/mark of "AAPL"/);
+    expect(() => host.mark('NEVER', undefined as never)).toThrow(/mark of "NEVER"/);
   });
 
   it('samples what is held at the last commit, also where that is staged to go', () => {
