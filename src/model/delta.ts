@@ -21,6 +21,14 @@ export interface SnapshotDelta {
   readonly marks?: readonly (readonly [asset: string, price: DecimalString])[];
 }
 
+/**
+ * A delta as it leaves the engine's thread: the journal's record of it, which is one line of JSON, without the line feed. Written once, it
+ * crosses as a string at a fraction of what a clone of the same objects costs both threads, and goes to disk as it is.
+ */
+export function deltaLine(delta: SnapshotDelta): string {
+  return JSON.stringify({ kind: 'delta', ...delta });
+}
+
 /** What changed for one strategy. An absent field is unchanged. Naming a strategy for the first time registers it. */
 export interface StrategyDelta {
   readonly strategy: string;

@@ -75,14 +75,18 @@ export function encodeGroup(header: Omit<GroupHeader, 'bytes'>, lines: readonly 
 
 /** One line, line feed included. @throws StateError RECORD_TOO_LARGE */
 export function encodeRecord(record: JournalRecord): string {
-  let line: string;
   try {
-    line = `${JSON.stringify(record)}\n`;
+    return encodedLine(JSON.stringify(record), record);
   } catch (error) {
     // V8 refuses strings beyond its maximum with a RangeError.
     if (error instanceof RangeError) throw tooLarge(record, error);
     throw error;
   }
+}
+
+/** The line of a record that is JSON already. @throws StateError RECORD_TOO_LARGE */
+export function encodedLine(json: string, record: JournalRecord): string {
+  const line = `${json}\n`;
   // A character takes up to three bytes: only long lines have to be measured.
   if (line.length * 3 > groupBytesMax && Buffer.byteLength(line) > groupBytesMax) throw tooLarge(record, undefined);
   return line;

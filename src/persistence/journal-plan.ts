@@ -1,8 +1,8 @@
 import type { SnapshotDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
-import { encodeRecord, groupBytesTarget } from './journal-format.ts';
-import { checkRecord } from './journal-records.ts';
+import { groupBytesTarget } from './journal-format.ts';
+import { lineOf } from './journal-lines.ts';
 import type { JournalRecord } from './records.ts';
 
 export interface PlannedGroup {
@@ -31,18 +31,17 @@ export function planGroups(
   let group: PlannedGroup | null = null;
   const named = new Set<string>();
   for (const record of records) {
-    checkRecord(record);
     if (record.kind === 'delta' && record.through <= reached) continue;
     const at = record.at;
     group ??= { lines: [], bytes: 0, first: sequence, last: sequence, names: new Set(), at };
     let line: string;
     if (record.kind === 'delta') {
+      line = lineOf(withNewOnesWhole(record, known, named, group.names));
       if (record.previous !== sequence || record.through <= record.previous) throw gap(record, sequence);
-      line = encodeRecord(withNewOnesWhole(record, known, named, group.names));
       sequence = record.through;
       group.last = sequence;
     } else {
-      line = encodeRecord(record);
+      line = lineOf(record);
     }
     group.lines.push(line);
     group.bytes += Buffer.byteLength(line);
@@ -65,7 +64,7 @@ export class Lines {
   }
 
   add(record: JournalRecord): void {
-    const line = encodeRecord(checkRecord(record));
+    const line = lineOf(record);
     this.#lines.push(line);
     this.#bytes += Buffer.byteLength(line);
     if (this.#bytes >= groupBytesTarget) this.end();

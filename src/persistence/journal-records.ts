@@ -21,6 +21,16 @@ export function decodeRecords(bytes: Buffer, start: number, length: number): Jou
   return records;
 }
 
+/** The record of one line, without its line feed. @throws StateError JOURNAL_RECORD_INVALID, FORMAT_NEWER */
+export function parseRecord<Kind extends JournalRecord['kind']>(
+  line: string,
+  kind: Kind,
+): JournalRecord & { readonly kind: Kind } {
+  const record = checkRecord(parse(line));
+  if (record.kind !== kind) throw invalid(`a ${record.kind} record where a ${kind} record belongs`);
+  return record as JournalRecord & { readonly kind: Kind };
+}
+
 function parse(line: string): unknown {
   try {
     return JSON.parse(line);

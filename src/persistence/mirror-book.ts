@@ -55,18 +55,20 @@ export class Book {
   apply(change: StrategyDelta, through: number): void {
     if (through <= this.#floor) return;
     if (change.whole === true) this.#clear();
-    for (const asset of change.positions_removed ?? []) this.#positions.delete(asset);
-    for (const position of change.positions ?? []) this.#positions.set(position.asset, position);
-    for (const id of change.orders_removed ?? []) this.#orders.delete(id);
-    for (const order of change.orders ?? []) this.#orders.set(order.order_id, order);
-    for (const currency of change.cash_removed ?? []) this.#cash.delete(currency);
-    for (const [currency, amount] of change.cash ?? []) this.#cash.set(currency, amount);
-    for (const key of change.state_removed ?? []) this.#state.delete(key);
-    for (const [key, value] of change.state ?? []) this.#state.set(key, value);
+    if (change.positions_removed) for (const asset of change.positions_removed) this.#positions.delete(asset);
+    if (change.positions) for (const position of change.positions) this.#positions.set(position.asset, position);
+    if (change.orders_removed) for (const id of change.orders_removed) this.#orders.delete(id);
+    if (change.orders) for (const order of change.orders) this.#orders.set(order.order_id, order);
+    if (change.cash_removed) for (const currency of change.cash_removed) this.#cash.delete(currency);
+    if (change.cash) for (const [currency, amount] of change.cash) this.#cash.set(currency, amount);
+    if (change.state_removed) for (const key of change.state_removed) this.#state.delete(key);
+    if (change.state) for (const [key, value] of change.state) this.#state.set(key, value);
     if (change.halt !== undefined) this.#halt = change.halt;
     if (change.cursor !== undefined) this.#cursor = change.cursor;
     if (change.recent_execution_ids !== undefined) this.#remember(change.recent_execution_ids);
-    for (const event of change.events ?? []) if (event.kind === 'fill') this.#remember([event.fill.execution_id]);
+    if (change.events) {
+      for (const event of change.events) if (event.kind === 'fill') this.#remember([event.fill.execution_id]);
+    }
     this.#touch(through);
   }
 

@@ -1,5 +1,4 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { SnapshotDelta } from '../model/delta.ts';
 import type { WireError } from '../model/errors.ts';
 import type { Recovery } from '../model/recovery.ts';
 import type { Timestamp } from '../model/time.ts';
@@ -50,7 +49,8 @@ export interface PersistenceOptions {
 
 /** Engine to worker, on the data lane. */
 export type DataRequest =
-  | { readonly kind: 'delta'; readonly incarnation: number; readonly delta: SnapshotDelta }
+  /** As {@link deltaLine} of the model writes it. */
+  | { readonly kind: 'delta'; readonly incarnation: number; readonly through: number; readonly line: string }
   /** For status.json only. */
   | { readonly kind: 'phase'; readonly incarnation: number; readonly phase: string };
 

@@ -1,9 +1,10 @@
 import { encodeError, StateError } from '../model/errors.ts';
 import { type Clock, type Timestamp, timestamp } from '../model/time.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { deltaOfLine } from './journal-lines.ts';
 import type { JournalWriter } from './journal-writer.ts';
 import type { Mirror } from './mirror.ts';
-import type { CheckpointDone, DataRequest, PersistenceOptions } from './protocol.ts';
+import type { CheckpointDone, PersistenceOptions } from './protocol.ts';
 import { type CheckpointRequest, ServiceCheckpoints } from './service-checkpoints.ts';
 import type { DataReplyBody } from './service-data-lane.ts';
 import { ServiceGroups } from './service-groups.ts';
@@ -96,9 +97,10 @@ export class ServiceAccepting {
     return this.#at;
   }
 
-  /** @throws StateError DELTA_GAP: then the mirror is not what the engine has, and this worker must not go on */
-  take(delta: (DataRequest & { readonly kind: 'delta' })['delta']): void {
+  /** @throws StateError DELTA_GAP, JOURNAL_RECORD_INVALID: then the mirror is not what the engine has, and this worker must not go on */
+  take(line: string): void {
     const { mirror, words } = this.#options;
+    const delta = deltaOfLine(line);
     if (delta.previous !== mirror.sequence || delta.through <= delta.previous) {
       throw new StateError(
         'DELTA_GAP',
@@ -109,7 +111,7 @@ export class ServiceAccepting {
     mirror.apply(delta);
     this.#at = delta.at;
     words.received(delta.through);
-    this.groups.add({ kind: 'delta', ...delta });
+    this.groups.add(delta);
   }
 
   /** Everything that waited was taken. */

@@ -260,7 +260,7 @@ export class PersistenceService implements PersistenceControl {
       return;
     }
     try {
-      this.#accepting('a delta').take(request.delta);
+      this.#accepting('a delta').take(request.line);
     } catch (error) {
       this.#fail(error);
     }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { SnapshotDelta } from '../model/delta.ts';
+import { deltaLine, type SnapshotDelta } from '../model/delta.ts';
 import { decodeError } from '../model/errors.ts';
 import type { CheckpointDone, DataReply, DataRequest } from '../persistence/protocol.ts';
 import type { Post } from './host-books.ts';
@@ -151,7 +151,12 @@ export class DeltaChannel {
   }
 
   #post(delta: SnapshotDelta): void {
-    this.#port?.postMessage({ kind: 'delta', incarnation: this.#incarnation, delta } satisfies DataRequest);
+    this.#port?.postMessage({
+      kind: 'delta',
+      incarnation: this.#incarnation,
+      through: delta.through,
+      line: deltaLine(delta),
+    } satisfies DataRequest);
   }
 
   #take(reply: DataReply): void {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { SnapshotDelta, StrategyDelta } from '../../src/model/delta.ts';
+import { deltaLine, type SnapshotDelta, type StrategyDelta } from '../../src/model/delta.ts';
 import { decodeError } from '../../src/model/errors.ts';
 import type { PositionSnapshot } from '../../src/model/position.ts';
 import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
@@ -111,7 +111,8 @@ export class EngineEnd {
   }
 
   post(...deltas: readonly SnapshotDelta[]): void {
-    for (const each of deltas) this.send({ kind: 'delta', incarnation: this.#incarnation, delta: each });
+    for (const each of deltas)
+      this.send({ kind: 'delta', incarnation: this.#incarnation, through: each.through, line: deltaLine(each) });
   }
 
   send(request: DataRequest): void {

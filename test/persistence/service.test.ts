@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deltaLine } from '../../src/model/delta.ts';
 import type { StrategySnapshot } from '../../src/model/snapshot.ts';
 import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
 import type { SnapshotSlice } from '../../src/persistence/protocol.ts';
@@ -184,8 +185,8 @@ describe('deltas', () => {
   it('of another incarnation are dropped', async () => {
     const { engine, begin, fatal } = start({ incarnation: 3 });
     await begin();
-    engine.send({ kind: 'delta', incarnation: 2, delta: delta(1, ['ghost']) });
-    engine.send({ kind: 'delta', incarnation: 4, delta: delta(7, ['ghost']) });
+    engine.send({ kind: 'delta', incarnation: 2, through: 1, line: deltaLine(delta(1, ['ghost'])) });
+    engine.send({ kind: 'delta', incarnation: 4, through: 7, line: deltaLine(delta(7, ['ghost'])) });
     engine.post(delta(1));
     await engine.acknowledgedThrough(1);
     expect(fatal).toEqual([]);

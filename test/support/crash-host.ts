@@ -1,5 +1,5 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
-import type { SnapshotDelta } from '../../src/model/delta.ts';
+import { deltaLine, type SnapshotDelta } from '../../src/model/delta.ts';
 import { decodeError } from '../../src/model/errors.ts';
 import type { FileSystem } from '../../src/persistence/file-system.ts';
 import {
@@ -93,7 +93,12 @@ export class CrashHost {
 
   /** Puts a delta where the service finds it at its next turn. */
   post(delta: SnapshotDelta): void {
-    engineEnd.postMessage({ kind: 'delta', incarnation: this.#incarnation, delta });
+    engineEnd.postMessage({
+      kind: 'delta',
+      incarnation: this.#incarnation,
+      through: delta.through,
+      line: deltaLine(delta),
+    });
   }
 
   /** A turn of the worker's event loop: everything posted is taken, and made durable as far as the disk allows. */

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { writeSync } from 'node:fs';
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
+import type { SnapshotDelta } from '../../src/model/delta.ts';
 import { systemClock } from '../../src/model/time.ts';
 import type { DataRequest } from '../../src/persistence/protocol.ts';
 import { HostBooks } from '../../src/state/host-books.ts';
@@ -48,7 +49,8 @@ const state = await StateManager.openWith(
       post(message);
       if (message.kind !== 'delta') return;
       posts += 1;
-      for (const { positions: changed = [] } of message.delta.strategies) entriesPosted += changed.length;
+      for (const { positions: changed = [] } of (JSON.parse(message.line) as SnapshotDelta).strategies)
+        entriesPosted += changed.length;
     };
     return thread;
   },

@@ -271,7 +271,7 @@ export class FakeWorker implements PersistenceThread, PersistenceControl {
       this.#disk.phases.push(request.phase);
       return;
     }
-    const { delta } = request;
+    const delta = JSON.parse(request.line) as SnapshotDelta;
     this.onDelta(delta);
     if (this.cause !== null) return;
     if (delta.previous !== this.#sequence) {
