@@ -41,3 +41,15 @@ export function pause(after: After, ms: number, signal: AbortSignal): Promise<vo
     signal.addEventListener('abort', done, { once: true });
   });
 }
+
+/** What `call` resolves with, or undefined as soon as the signal aborts, whether `call` ever answers or not. */
+export function unlessAborted<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve(undefined);
+    const aborted = (): void => resolve(undefined);
+    signal.addEventListener('abort', aborted, { once: true });
+    new Promise<T>((answered) => answered(call()))
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', aborted));
+  });
+}

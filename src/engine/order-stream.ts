@@ -20,6 +20,7 @@ export class OrderStream {
   readonly #options: OrderStreamOptions;
   #connection: StreamConnection | null = null;
   #held: [OrderReport, FillReport | null][] | null = [];
+  #closed = false;
 
   constructor(options: OrderStreamOptions) {
     this.#options = options;
@@ -31,7 +32,7 @@ export class OrderStream {
   }
 
   async open(): Promise<void> {
-    this.#connection = await this.#options.broker.connect({
+    const connection = await this.#options.broker.connect({
       // What came before is read by whoever starts; later ones tell of a gap.
       connected: () => {
         if (this.#held === null) this.#options.back();
@@ -41,6 +42,9 @@ export class OrderStream {
         this.#options.alert('warn', 'BROKER_DISCONNECTED', `the stream of order updates is down: ${reason}`);
       },
     });
+    this.#connection = connection;
+    // It opened after whoever waited for it had given up.
+    if (this.#closed) await connection.close();
   }
 
   release(): void {
@@ -50,6 +54,7 @@ export class OrderStream {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#connection?.close();
   }
 

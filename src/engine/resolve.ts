@@ -2,7 +2,7 @@ import type { After } from '../actor/timers.ts';
 import type { BrokerAdapter } from '../brokers/adapter.ts';
 import type { OrderReport } from '../model/report.ts';
 import { type Clock, micros, type Timestamp } from '../model/time.ts';
-import { Backoff, pause } from './backoff.ts';
+import { Backoff, pause, unlessAborted } from './backoff.ts';
 
 /**
  * What a look-up by client order id came to.
@@ -50,9 +50,10 @@ export async function lookUp(request: LookUp): Promise<Verdict> {
   while (request.stillUnknown()) {
     if (signal.aborted) return { kind: 'aborted', error: failure };
     try {
-      const report = await broker.fetchOrder(orderId);
+      const report = await unlessAborted(() => broker.fetchOrder(orderId), signal);
+      if (report === undefined && signal.aborted) continue;
       // A broker that shows the order and does not know its status has given no evidence either way.
-      if (report !== null && report.status !== 'unknown') return { kind: 'found', report };
+      if (report != null && report.status !== 'unknown') return { kind: 'found', report };
       if (report === null && settled) negative += 1;
       failure = null;
     } catch (error) {

@@ -3,7 +3,7 @@ import type { BrokerAdapter } from '../brokers/adapter.ts';
 import { BrokerError, HoldfastError, StateError } from '../model/errors.ts';
 import type { HostState } from '../state/host-state.ts';
 import type { Alerter } from './alert.ts';
-import { Backoff, pause } from './backoff.ts';
+import { Backoff, pause, unlessAborted } from './backoff.ts';
 import { bookMissed, readMissed } from './catch-up.ts';
 import { type OpeningBalance, readOpeningBalance } from './opening.ts';
 import type { OrderDesk } from './order-desk.ts';
@@ -50,8 +50,9 @@ export class StartUp {
     let failure: unknown = null;
     while (!signal.aborted) {
       try {
-        const result = await call();
-        if (!signal.aborted) return result;
+        // An adapter that never answers must not keep the start beyond its deadline.
+        const result = await unlessAborted(call, signal);
+        if (!signal.aborted) return result as T;
       } catch (error) {
         if (!(error instanceof HoldfastError) || !error.retryable) throw error;
         failure = error;

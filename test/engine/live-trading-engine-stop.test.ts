@@ -158,6 +158,54 @@ describe('a stop', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it.each(['connect', 'fetchAccount', 'fetchPositions', 'fetchOpenOrders', 'fetchFills'] as const)(
+    'ends a start whose %s is never answered, as the deadline of the start does',
+    async (call) => {
+      for (const ending of ['stop', 'deadline'] as const) {
+        const broker = new FakeBroker();
+        broker.next(call, { kind: 'hang' });
+        const { engine, idle, pass, clock } = rig({ broker, startDeadlineMs: 5000 });
+        const code = ending === 'stop' ? 'ENGINE_STOPPED' : 'START_DEADLINE';
+        const starting = expect(engine.start()).rejects.toMatchObject({ code });
+        await idle();
+        if (ending === 'stop') await engine.stop();
+        else await pass(5500);
+        await starting;
+        expect(engine.phase.kind).toBe('stopped');
+        expect(clock.pendingTimers).toBe(0);
+      }
+    },
+  );
+
+  it('ends a start that looks up an order by an answer that never comes', async () => {
+    const puppet = new Puppet('alpha');
+    const first = rig({ strategies: [puppet] });
+    await first.start();
+    first.broker.next('submitOrder', { kind: 'hang' });
+    puppet.next((context) => context.submit(buy) && undefined);
+    await first.trade('AAPL', '100');
+    first.broker.next('fetchOrder', { kind: 'hang' });
+    const { engine, idle, state } = rig({ broker: first.broker, state: reborn(first.state.snapshot()) });
+    const starting = expect(engine.start()).rejects.toMatchObject({ code: 'ENGINE_STOPPED' });
+    await idle();
+    await engine.stop();
+    await starting;
+    expect(state.register('alpha').orders()).toMatchObject([{ status: 'unknown' }]);
+  });
+
+  it('closes a stream that opens after the start was given up', async () => {
+    const broker = new FakeBroker();
+    broker.next('connect', { kind: 'hold' });
+    const { engine, idle } = rig({ broker });
+    const starting = expect(engine.start()).rejects.toMatchObject({ code: 'ENGINE_STOPPED' });
+    await idle();
+    await engine.stop();
+    await starting;
+    broker.release();
+    await idle();
+    expect(broker.listening).toBe(0);
+  });
+
   it('before a start is a stop too, and an engine starts once', async () => {
     const { engine } = rig();
     await engine.stop();

@@ -90,6 +90,11 @@ export class FakeBroker implements BrokerAdapter {
     for (const take of this.#held.splice(0)) take();
   }
 
+  /** How many streams are open. */
+  get listening(): number {
+    return this.#listeners.size;
+  }
+
   called(name: FakeCallName): number {
     return this.calls.filter((call) => call.name === name).length;
   }
