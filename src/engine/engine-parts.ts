@@ -111,6 +111,12 @@ export function engineParts(options: LiveTradingEngineOptions): EngineParts {
     alert,
     timer: (host, name) => loop.timer(host, name),
     stopped: (strategy, error) => emitter.emit('strategyStopped', strategy, error),
+    startAgain: (host) => {
+      // Where the engine is halted, a resume begins it.
+      void loop.inTurn(() => {
+        if (phase.is('trading')) core.startHost(host);
+      });
+    },
   });
   const catchUp: CatchUp = new CatchUp({
     core,

@@ -22,7 +22,12 @@ export interface StrategyDeskOptions {
   readonly alert: Alerter;
   readonly timer: (host: StrategyHost, name: string) => void;
   readonly stopped: (strategy: string, error: StrategyError) => void;
+  /** Begins a strategy once more whose onStart asked for an order that was refused. */
+  readonly startAgain: (host: StrategyHost) => void;
 }
+
+/** Between two attempts of an onStart. */
+const startAgainMs = 1_000;
 
 /** The strategies that run here: their coming and going, their timers, and what becomes of what their handlers wish. */
 export class StrategyDesk {
@@ -30,13 +35,16 @@ export class StrategyDesk {
   readonly #core: TradingCore;
   readonly #listener: HostListener;
   readonly #schedules = new Map<StrategyHost, Schedule>();
+  /** Strategies whose onStart is tried again, by name. */
+  readonly #starts: Schedule;
   /** Strategies whose orders are being refused: said once, until one is taken again. */
   readonly #refused = new Set<StrategyHost>();
 
   constructor(options: StrategyDeskOptions) {
     this.#options = options;
-    const { core, desk } = options;
+    const { core, desk, clock, after } = options;
     this.#core = core;
+    this.#starts = new Schedule((name) => this.#startAgain(name), { clock, after });
     this.#listener = {
       logger: options.logger,
       now: () => core.now(),
@@ -110,7 +118,14 @@ export class StrategyDesk {
     this.#options.alert('error', 'HALTED', `strategy "${host.name}" halted itself: ${reason}`, { strategy: host.name });
   }
 
+  #startAgain(name: string): void {
+    const host = this.#core.hosts.get(name);
+    if (host?.isWaiting) this.#options.startAgain(host);
+  }
+
   #orderRefused(host: StrategyHost, error: StrategyError): void {
+    // Nothing else would begin it: what refuses the order now may let it pass in a moment.
+    if (host.isWaiting) this.#starts.after(startAgainMs, host.name);
     if (this.#refused.has(host)) return;
     this.#refused.add(host);
     this.#options.alert('warn', 'ORDER_REFUSED', error.message, { strategy: host.name, error });
@@ -133,6 +148,7 @@ export class StrategyDesk {
   }
 
   #clearTimers(host: StrategyHost): void {
+    this.#starts.clear(host.name);
     this.#schedules.get(host)?.clearAll();
     this.#schedules.delete(host);
   }

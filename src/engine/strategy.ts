@@ -16,7 +16,10 @@ export interface Strategy {
   readonly assets?: readonly string[];
   /** Cash given to its book when the strategy is new. */
   readonly initialCash?: Readonly<Record<string, DecimalString>>;
-  /** Once, when the engine begins to trade or the strategy is added; `restored` tells a restart from a first start. */
+  /**
+   * Once, when the engine begins to trade or the strategy is added; `restored` tells a restart from a first start. One that is left by a
+   * refused order has not happened: nothing of it is kept, and it is called again a second later.
+   */
   onStart?(context: StrategyContext, restored: boolean): void;
   onTrade?(context: StrategyContext, trade: Trade): void;
   onQuote?(context: StrategyContext, quote: Quote): void;

@@ -37,6 +37,49 @@ describe('strategies that come and go', () => {
     expect(() => engine.remove('nobody')).toThrow(expect.objectContaining({ code: 'STRATEGY_UNKNOWN' }));
   });
 
+  it('are begun again a second after an order of their onStart was refused, until it is taken', async () => {
+    const { engine, broker, start, pass, state, alerted } = rig();
+    await start();
+    state.register('elsewhere').setHalt({ reason: 'limit', source: 'test', at: '2025-10-02T14:30:00Z' });
+    state.commit();
+    const puppet = new Puppet('elsewhere');
+    puppet.onStart = (context) => {
+      puppet.heard.push('start');
+      context.state.set('started', true);
+      context.submit(buy);
+    };
+    engine.add(puppet);
+    await pass(3500);
+    expect(puppet.heard).toEqual(['start', 'start', 'start', 'start']);
+    expect(state.register('elsewhere').get('started')).toBeUndefined();
+    expect(alerted('ORDER_REFUSED')).toHaveLength(1);
+    await engine.resume('looked at', { strategy: 'elsewhere' });
+    await pass(5000);
+    expect(puppet.heard.filter((heard) => heard === 'start')).toHaveLength(5);
+    expect(broker.called('submitOrder')).toBe(1);
+    expect(state.register('elsewhere').get('started')).toBe(true);
+  });
+
+  it('are not begun again once they are removed, or the engine is stopped', async () => {
+    for (const end of ['remove', 'stop'] as const) {
+      const { engine, start, pass, state, clock } = rig();
+      await start();
+      state.setAcceptsIntents(false);
+      const puppet = new Puppet('alpha');
+      let starts = 0;
+      puppet.onStart = (context) => {
+        starts += 1;
+        context.submit(buy);
+      };
+      engine.add(puppet);
+      if (end === 'remove') engine.remove('alpha');
+      else await engine.stop();
+      expect(clock.pendingTimers).toBe(0);
+      await pass(3000);
+      expect(starts).toBe(1);
+    }
+  });
+
   it('have names of their own, and cash that is an amount', async () => {
     const { engine } = rig({ strategies: [new Puppet('alpha')] });
     expect(() => engine.add(new Puppet('alpha'))).toThrow(expect.objectContaining({ code: 'STRATEGY_EXISTS' }));
