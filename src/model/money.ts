@@ -1,6 +1,7 @@
 import { Decimal as DecimalJs } from 'decimal.js';
 import { z } from 'zod';
 import { StateError } from './errors.ts';
+import { plainDecimal } from './plain-decimal.ts';
 
 /**
  * Money and quantities are Decimals inside and decimal strings outside. A decimal string has at most 24 digits on each side of
@@ -40,7 +41,7 @@ export function decimal(text: string, where = 'value'): Decimal {
       { details: { where } },
     );
   }
-  return new Decimal(text);
+  return text === '0' ? zero : (plainDecimal(Decimal, text) ?? new Decimal(text));
 }
 
 /** Writes a decimal exactly and plainly: no exponent, no trailing zeros, and zero has no sign. */
