@@ -41,6 +41,8 @@ function underWay(books: Books, draft: OrderSnapshot): Decimal {
   for (const book of books.all()) {
     for (const order of book.orders()) {
       if (order.asset !== draft.asset || order.order_id === draft.order_id) continue;
+      // What a replacement takes the place of does nothing beside it.
+      if (order.order_id === draft.replaces) continue;
       if (decimal(order.amount).isNegative() !== isSale) continue;
       left = left.plus(decimal(order.amount).minus(order.filled_amount).abs());
     }

@@ -40,7 +40,8 @@ export function draftOrder(strategy: string, orderId: string, order: NewOrder, a
 }
 
 /**
- * The order that takes another's place: what the change leaves out stays as it was.
+ * The order that takes another's place: what the change leaves out stays as it was, and an amount that it leaves out is what the other
+ * has still to do. A venue takes the amount as that of a new order, and would otherwise trade again what is filled already.
  * @throws StrategyError ORDER_INVALID, also where nothing changes or the side would
  */
 export function draftReplacement(
@@ -61,7 +62,7 @@ export function draftReplacement(
     orderId,
     {
       asset: old.asset,
-      amount: change.amount ?? old.amount,
+      amount: change.amount ?? decimalString(decimal(old.amount).minus(old.filled_amount)),
       type: old.order_type,
       timeInForce: old.time_in_force ?? 'gtc',
       ...(limitPrice === undefined ? {} : { limitPrice }),

@@ -1,5 +1,6 @@
 import type { BrokerAdapter } from '../brokers/adapter.ts';
 import { StrategyError } from '../model/errors.ts';
+import { decimal } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { HostState, StrategyState } from '../state/host-state.ts';
 import type { Books } from './books.ts';
@@ -64,7 +65,18 @@ export class OrderGate {
     if (book.orders().some(({ replaces }) => replaces === orderId)) {
       throw refused(book, `order ${orderId} is being replaced already`);
     }
-    return this.#staged(book, () => this.#options.orders.draftReplacement(book, old, change));
+    if (decimal(old.amount).eq(old.filled_amount)) throw refused(book, `order ${orderId} is filled`);
+    const { broker, books, orders } = this.#options;
+    const savepoint = book.savepoint();
+    const draft = this.#staged(book, () => orders.draftReplacement(book, old, change));
+    if (broker.capabilities.crossing === 'split' && crossingOf(books, draft) !== null) {
+      book.rollbackTo(savepoint);
+      throw refused(
+        book,
+        `a replacement of order ${orderId} by ${draft.amount} ${draft.asset} would go through zero, and ${broker.name} takes none that does; cancel it and submit the whole amount when it has ended, which is then sent as two`,
+      );
+    }
+    return draft;
   }
 
   /** A handler may catch the refusal and go on: then nothing of the draft may stay. */

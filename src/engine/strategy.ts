@@ -76,6 +76,7 @@ export interface NewOrder {
 }
 
 export interface OrderChange {
+  /** Of the new order, what the old one has done not counted. Default: what the old one has still to do. */
   readonly amount?: DecimalString;
   readonly limitPrice?: DecimalString;
   readonly stopPrice?: DecimalString;

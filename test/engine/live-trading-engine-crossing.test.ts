@@ -84,6 +84,23 @@ describe('an order that goes through zero', () => {
     expect(alerted('ORDER_REFUSED')).toHaveLength(1);
   });
 
+  it('is refused as a replacement, with what to do instead; one that stays on its side is taken', async () => {
+    const { state, broker, puppet, trade, alerted } = await long();
+    let old = '';
+    puppet.next((context) => {
+      old = context.submit({ asset: 'AAPL', amount: '-6', type: 'limit', limitPrice: '120' });
+    });
+    await trade('AAPL', '100');
+    puppet.next((context) => context.replace(old, { amount: '-11' }) && undefined);
+    await trade('AAPL', '100');
+    expect(alerted('ORDER_REFUSED')[0]?.message).toMatch(/replacement .* through zero.* cancel it and submit/);
+    expect(broker.called('replaceOrder')).toBe(0);
+    expect(state.register('alpha').orders()).toMatchObject([{ order_id: old, status: 'open', amount: '-6' }]);
+    puppet.next((context) => context.replace(old, { amount: '-10' }) && undefined);
+    await trade('AAPL', '100');
+    expect(state.register('alpha').orders()).toMatchObject([{ amount: '-10', replaces: old }]);
+  });
+
   it('is taken back by a stop, and looked up but not sent by the next life', async () => {
     const stopped = await long();
     await stopped.sell('-15');

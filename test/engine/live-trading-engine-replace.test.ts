@@ -72,6 +72,22 @@ describe('a replacement', () => {
     expect(order('alpha', replacement)?.status).toBe('open');
   });
 
+  it('that names no amount is of what the old order has still to do, so that nothing is traded twice', async () => {
+    const { submit, order, broker, idle, position, puppet, trade } = await desk();
+    const old = await submit();
+    broker.fill(old, { amount: '4' });
+    await idle();
+    let replacement = '';
+    puppet.next((context) => {
+      replacement = context.replace(old, { limitPrice: '101' });
+    });
+    await trade('AAPL', '100');
+    expect(order('alpha', replacement)).toMatchObject({ status: 'open', amount: '6', limit_price: '101' });
+    broker.fill(replacement);
+    await idle();
+    expect(position('alpha', 'AAPL')).toBe('10');
+  });
+
   it('of an order under way waits until the broker has shown it', async () => {
     const { submit, replace, order, broker, idle } = await desk();
     broker.next('submitOrder', { kind: 'hold' });
