@@ -1,4 +1,4 @@
-import { ReconciliationError, StateError } from '../model/errors.ts';
+import { ReconciliationError, StateError, StrategyError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { ReconciliationPolicy, ReconciliationReport } from '../reconciliation/types.ts';
 import type { LiveTradingEngineEvents, LiveTradingEngineOptions, StartReport } from './engine-options.ts';
@@ -53,10 +53,14 @@ export class LiveTradingEngine {
 
   /**
    * Adds a strategy, at any time before stop(). While trading its onStart runs at once (after the events under way).
-   * @throws ConfigError STRATEGY_NAME_INVALID; StrategyError STRATEGY_EXISTS
+   * @throws ConfigError STRATEGY_NAME_INVALID, STRATEGY_INVALID, INITIAL_CASH_INVALID; StrategyError STRATEGY_EXISTS;
+   *   StateError ENGINE_STOPPED
    */
   add(strategy: Strategy): void {
     const { core, loop, phase, strategies } = this.#parts;
+    if (phase.is('stopping', 'stopped')) {
+      throw new StateError('ENGINE_STOPPED', `add(): the engine is ${phase.current.kind}; make a new one`);
+    }
     const host = strategies.add(strategy);
     if (!phase.is('trading', 'halted')) return;
     const begin = (): void => {
@@ -112,7 +116,7 @@ export class LiveTradingEngine {
   /**
    * Lifts a halt: that of the whole engine after a reconciliation that does not ask for one, or that of one strategy.
    * Strategies that halted themselves stay so until they are named.
-   * @throws ReconciliationError RESUME_REFUSED; StateError NOT_HALTED, PERSISTENCE_FAILED
+   * @throws ReconciliationError RESUME_REFUSED; StateError NOT_HALTED, PERSISTENCE_FAILED; StrategyError STRATEGY_UNKNOWN
    */
   async resume(reason: string, options: { readonly strategy?: string } = {}): Promise<void> {
     const { core, desk, catchUp, phase, watch, halts, reconciling, alert } = this.#parts;
@@ -121,7 +125,11 @@ export class LiveTradingEngine {
     }
     if (options.strategy !== undefined) {
       const book = core.books.get(options.strategy);
-      if (book !== undefined) await this.#inTransaction(() => liftHalt(book, reason, core.now()));
+      if (book === undefined) throw strategyUnknown('resume()', options.strategy, [...core.books.all()]);
+      if (book.halt === null) {
+        throw new StateError('NOT_HALTED', `resume(): strategy "${options.strategy}" is not halted`);
+      }
+      await this.#inTransaction(() => liftHalt(book, reason, core.now()));
       return;
     }
     if (!phase.is('halted')) throw new StateError('NOT_HALTED', `resume(): the engine is ${phase.current.kind}`);
@@ -153,8 +161,20 @@ export class LiveTradingEngine {
     return report;
   }
 
-  /** An operator's word, after looking at the broker, that an unknown order never got there. */
+  /**
+   * An operator's word, after looking at the broker, that an unknown order never got there.
+   * @throws StateError ORDER_NOT_UNKNOWN where there is no such order, or its fate is known: then nothing is changed
+   */
   async settleAsNeverReceived(orderId: string, reason: string): Promise<void> {
+    const { orders } = this.#parts.core;
+    if (!orders.isUnknown(orderId)) {
+      const status = orders.find(orderId)?.order.status;
+      throw new StateError(
+        'ORDER_NOT_UNKNOWN',
+        `settleAsNeverReceived(): order ${orderId} is ${status ?? 'not open here'}; unknown are: ${orders.unknown().join(', ') || 'none'}`,
+        { details: { order_id: orderId } },
+      );
+    }
     await this.#inTransaction(() => this.#parts.desk.neverReceived(orderId, reason));
   }
 
@@ -178,4 +198,11 @@ export class LiveTradingEngine {
     const { loop, core } = this.#parts;
     return loop.inTurn(() => void core.transact(work));
   }
+}
+
+function strategyUnknown(call: string, name: string, books: readonly { readonly name: string }[]): StrategyError {
+  const known = books.map((book) => book.name).join(', ');
+  return new StrategyError('STRATEGY_UNKNOWN', `${call}: no strategy "${name}" has a book here; there are: ${known}`, {
+    details: { strategy: name },
+  });
 }

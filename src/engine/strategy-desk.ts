@@ -1,7 +1,7 @@
 import type { After } from '../actor/timers.ts';
 import { ConfigError, StrategyError } from '../model/errors.ts';
 import { isDecimalString } from '../model/money.ts';
-import { assertStrategyName, currencyPattern, UNASSIGNED } from '../model/names.ts';
+import { assertStrategyName, assetPattern, currencyPattern, UNASSIGNED } from '../model/names.ts';
 import type { Clock } from '../model/time.ts';
 import type { Alerter } from './alert.ts';
 import { haltBook } from './halt.ts';
@@ -58,9 +58,9 @@ export class StrategyDesk {
     };
   }
 
-  /** @throws ConfigError STRATEGY_NAME_INVALID, INITIAL_CASH_INVALID; StrategyError STRATEGY_EXISTS */
+  /** @throws ConfigError STRATEGY_INVALID, STRATEGY_NAME_INVALID, INITIAL_CASH_INVALID; StrategyError STRATEGY_EXISTS */
   add(strategy: Strategy): StrategyHost {
-    assertStrategyName(strategy.name);
+    assertStrategy(strategy);
     if (strategy.name === UNASSIGNED || this.#core.hosts.has(strategy.name)) {
       throw new StrategyError(
         'STRATEGY_EXISTS',
@@ -152,6 +152,31 @@ export class StrategyDesk {
     this.#schedules.get(host)?.clearAll();
     this.#schedules.delete(host);
   }
+}
+
+const handlers = ['onStart', 'onTrade', 'onQuote', 'onBar', 'onFill', 'onOrder', 'onTimer', 'onStop'] as const;
+
+/** What is wrong here would show as a strategy that hears nothing, or as one that is stopped at its first event. */
+function assertStrategy(strategy: Strategy): void {
+  const given: unknown = strategy;
+  if (typeof given !== 'object' || given === null) throw strategyInvalid('strategy', 'an object with a name', given);
+  assertStrategyName(strategy.name);
+  const assets: unknown = strategy.assets;
+  if (assets !== undefined && !(Array.isArray(assets) && assets.every(isAsset))) {
+    throw strategyInvalid(`strategy "${strategy.name}", assets`, 'a list of asset names such as ["AAPL"]', assets);
+  }
+  for (const handler of handlers) {
+    const value: unknown = strategy[handler];
+    if (value === undefined || typeof value === 'function') continue;
+    throw strategyInvalid(`strategy "${strategy.name}", ${handler}`, 'a function', value);
+  }
+}
+
+const isAsset = (asset: unknown): boolean => typeof asset === 'string' && assetPattern.test(asset);
+
+function strategyInvalid(what: string, expected: string, got: unknown): ConfigError {
+  const shown = JSON.stringify(got)?.slice(0, 60) ?? String(got);
+  return new ConfigError('STRATEGY_INVALID', `${what}: expected ${expected}, got ${shown}`);
 }
 
 function assertInitialCash({ name, initialCash = {} }: Strategy): void {

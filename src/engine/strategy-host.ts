@@ -145,10 +145,19 @@ function asyncHandler(strategy: string): StrategyError {
 }
 
 function handlerFailed(strategy: string, cause: unknown): StrategyError {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = wordsOf(cause);
   return new StrategyError(
     'HANDLER_FAILED',
     `strategy "${strategy}": a handler threw: ${message}. Its changes were rolled back and it is stopped; what the broker told stays booked`,
     { cause, details: { strategy } },
   );
+}
+
+/** Anything can be thrown, also what cannot be made a string; that must not look like a fault of the engine. */
+function wordsOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? String(thrown.message) : String(thrown);
+  } catch {
+    return 'something that cannot be shown';
+  }
 }

@@ -84,6 +84,20 @@ describe('a halt', () => {
     expect(broker.called('submitOrder')).toBe(2);
   });
 
+  it('is not lifted, nor an order settled, by a name that nobody has', async () => {
+    const { engine, start } = rig({ strategies: [new Puppet('alpha')] });
+    await start();
+    const resumed = (strategy: string): Promise<void> => engine.resume('looked at', { strategy });
+    await expect(resumed('alhpa')).rejects.toMatchObject({
+      code: 'STRATEGY_UNKNOWN',
+      message: expect.stringContaining('alpha'),
+    });
+    await expect(resumed('alpha')).rejects.toMatchObject({ code: 'NOT_HALTED' });
+    await expect(engine.settleAsNeverReceived('no-such', 'looked')).rejects.toMatchObject({
+      code: 'ORDER_NOT_UNKNOWN',
+    });
+  });
+
   it('follows when persistence fails for good, and cannot be lifted', async () => {
     const { engine, start, state, alerted } = rig({ strategies: [new Puppet('alpha')] });
     await start();

@@ -80,6 +80,38 @@ describe('strategies that come and go', () => {
     }
   });
 
+  it.each([
+    ['nothing', null],
+    ['assets that are no list', { name: 'b', assets: 'AAPL' }],
+    ['an asset that is no name', { name: 'b', assets: ['AA PL'] }],
+    ['a handler that is no function', { name: 'b', onTrade: 'buy' }],
+  ])('are refused with a typed error where they are %s', (_what, strategy) => {
+    const { engine } = rig();
+    expect(() => engine.add(strategy as never)).toThrow(expect.objectContaining({ code: 'STRATEGY_INVALID' }));
+  });
+
+  it('are not taken by an engine that has stopped', async () => {
+    const { engine, start } = rig();
+    await start();
+    await engine.stop();
+    expect(() => engine.add(new Puppet('late'))).toThrow(expect.objectContaining({ code: 'ENGINE_STOPPED' }));
+  });
+
+  it('may throw anything, and only they are stopped', async () => {
+    const unshowable: unknown = Object.create(null);
+    for (const thrown of [undefined, 'text', Symbol('s'), unshowable]) {
+      const puppet = new Puppet('alpha');
+      const { engine, start, trade, alerted } = rig({ strategies: [puppet] });
+      await start();
+      puppet.next(() => {
+        throw thrown;
+      });
+      await trade('AAPL', '100');
+      expect(alerted('STRATEGY_STOPPED')).toHaveLength(1);
+      expect(engine.phase.kind).toBe('trading');
+    }
+  });
+
   it('have names of their own, and cash that is an amount', async () => {
     const { engine } = rig({ strategies: [new Puppet('alpha')] });
     expect(() => engine.add(new Puppet('alpha'))).toThrow(expect.objectContaining({ code: 'STRATEGY_EXISTS' }));
