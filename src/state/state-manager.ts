@@ -364,13 +364,11 @@ export class StateManager implements HostState, CheckpointCalls {
     clearInterval(this.#ticks);
     this.#lastWords.end();
     await this.#session.stop();
-    if (auditMs > 0) await this.#audit?.finish(this.durableSequence, Math.min(auditMs, auditFinishMsMax));
+    const finishMs = Math.min(auditMs, this.#settings.audit?.finishMs ?? 0);
+    if (finishMs > 0) await this.#audit?.finish(this.durableSequence, finishMs);
     await this.#audit?.stop();
   }
 }
-
-/** How long a close waits for the audit, which the next start would take up where it is. */
-const auditFinishMsMax = 5_000;
 
 function auditSession(
   { directory, restartsMax, restartBackoffMs }: StateSettings,

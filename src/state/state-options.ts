@@ -78,6 +78,8 @@ export interface AuditStateOptions {
   readonly everyMs?: number;
   /** An audit worker that makes no turn for so long is ended and replaced. Default 60,000. */
   readonly hangMs?: number;
+  /** How long a close waits, within its own deadline, for the audit to have everything. What is missing then the next start adds. Default 5,000. */
+  readonly finishMs?: number;
   /** Bounds its heap: beyond it the worker ends and is replaced. Default: Node's own. */
   readonly heapMbMax?: number;
   /** For tests of faults, as above, for how it reads the journal. */
@@ -87,6 +89,7 @@ export interface AuditStateOptions {
 export interface AuditSettings {
   readonly everyMs: number;
   readonly hangMs: number;
+  readonly finishMs: number;
   readonly heapMbMax: number | null;
   readonly fileSystem: { readonly module: string; readonly options?: unknown } | null;
 }
@@ -184,6 +187,7 @@ function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null
   return {
     everyMs: whole('audit.everyMs', given.everyMs ?? 1_000, 1, 60_000),
     hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
+    finishMs: whole('audit.finishMs', given.finishMs ?? 5_000, 0, 600_000),
     heapMbMax: given.heapMbMax === undefined ? null : whole('audit.heapMbMax', given.heapMbMax, 16, 1_000_000),
     fileSystem: given.fileSystem ?? null,
   };

@@ -49,7 +49,7 @@ async function open(options: StateManagerOptions = {}): Promise<StateManager> {
     force: true,
     logger,
     checkpointIntervalMs: 0,
-    audit: true,
+    audit: { finishMs: 50_000 },
     ...options,
   });
   opened.push(state);

@@ -71,7 +71,7 @@ describe('an audit whose process is killed', () => {
     const state = await StateManager.open({
       directory,
       force: true,
-      audit: true,
+      audit: { finishMs: 50_000 },
       logger: { info: () => {}, warn: () => {}, error: () => {} },
     });
     const number = Number(state.register('alpha').get('number'));

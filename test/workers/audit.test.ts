@@ -87,6 +87,7 @@ describe('an audit worker that fails', () => {
           restartsMax: 1_000,
           audit: {
             everyMs: 5,
+            finishMs: 50_000,
             ...(kind === 'hangs' ? { hangMs: 1_500 } : {}),
             heapMbMax: 64,
             fileSystem: {
@@ -116,6 +117,7 @@ describe('an audit worker that fails', () => {
         await state.durable();
         expect(ends[0]).toBe('restarted');
         expect(failed).toEqual([]);
+        await until('it has caught up again', () => caughtUp() === 210);
         await state.close();
         expect(numbers()).toEqual(upTo(210));
         expect(query(directory, 'SELECT amount FROM live_positions')).toEqual([{ amount: '210' }]);
@@ -133,7 +135,7 @@ describe('an audit worker that fails', () => {
     const told: string[] = [];
     const state = await open({
       restartsMax: 2,
-      audit: { everyMs: 1, fileSystem: { module: '/nowhere/at-all.ts' } },
+      audit: { everyMs: 1, finishMs: 50_000, fileSystem: { module: '/nowhere/at-all.ts' } },
     });
     state.on('audit', ({ kind }) => told.push(kind));
     commit(state, 1);
@@ -152,7 +154,7 @@ describe('an audit worker that fails', () => {
     }
     await still.close();
 
-    const again = await open({ audit: true });
+    const again = await open({ audit: { finishMs: 50_000 } });
     commit(again, 6);
     await again.close();
     expect(numbers()).toEqual(upTo(6));
@@ -165,7 +167,7 @@ describe('an audit', () => {
     const before = await open({});
     for (const number of [1, 2]) commit(before, number);
     await before.close();
-    const state = await open({ audit: true });
+    const state = await open({ audit: { finishMs: 50_000 } });
     commit(state, 3);
     await state.close();
     expect(numbers()).toEqual([1, 2, 3]);
@@ -173,7 +175,7 @@ describe('an audit', () => {
   });
 
   it('that was turned off for some starts, while segments went, says what it does not have', async () => {
-    const first = await open({ audit: true });
+    const first = await open({ audit: { finishMs: 50_000 } });
     commit(first, 1);
     await first.close();
     for (const number of [2, 3, 4]) {
@@ -183,7 +185,7 @@ describe('an audit', () => {
       await without.close();
     }
     const told: string[] = [];
-    const state = await open({ audit: true });
+    const state = await open({ audit: { finishMs: 50_000 } });
     state.on('audit', ({ kind }) => told.push(kind));
     commit(state, 5);
     await state.close();
