@@ -246,6 +246,9 @@ export class PersistenceService implements PersistenceControl {
       await accepting.durable(request.sequence);
       // Another close may have been answered while this one waited.
       const done = this.#accepting('close').finish(request.checkpoint);
+      // The last that is told of it: whoever looks at the directory later learns that it ended in order.
+      this.#enginePhase = 'stopped';
+      this.#status.write();
       accepting.stop(closed());
       this.#end();
       accepting.journal.close();

@@ -623,6 +623,16 @@ describe('status.json', () => {
     });
   });
 
+  it('tells at the end that it was closed in order, and through which sequence', async () => {
+    const { service, engine, begin, closed } = start();
+    await begin();
+    engine.send({ kind: 'phase', incarnation: 1, phase: 'trading' });
+    engine.post(delta(1));
+    await unwrap(service.close({ sequence: 1, checkpoint: false }));
+    await closed;
+    expect(readStatus(nodeFileSystem, directory)).toMatchObject({ phase: 'stopped', durable_sequence: 1 });
+  });
+
   it('that cannot be written is told once, until it can be again', async () => {
     const { engine, begin, clock, fs } = start();
     const broken = [{ call: 'create', path: 'status.json', errno: 'EACCES', times: all }] as const;
