@@ -9,6 +9,7 @@ import { runLoad } from './load/run.ts';
 import { makeLogger } from './logger.ts';
 import { type CommonOptions, type ExitCode, paint, writeJson, writeLine } from './output.ts';
 import { busy, Progress } from './progress.ts';
+import { assertNamed } from './read-state.ts';
 
 /** As the command line gives them: times in seconds and milliseconds as their names are told there. */
 export interface LoadOptions extends CommonOptions {
@@ -35,6 +36,7 @@ export interface LoadOptions extends CommonOptions {
  * @throws ConfigError LOAD_OPTIONS_INVALID, LOAD_OTHER_VALUES; StateError LOAD_FOREIGN, and what opening and restoring throw
  */
 export async function load(options: LoadOptions): Promise<ExitCode> {
+  assertNamed(options.dir);
   return options.check === true ? check(options) : await run(options);
 }
 

@@ -18,6 +18,8 @@ const program = new Command('holdfast')
   .version(version(), '--version')
   .option('--verbose', 'show stacks of errors')
   .exitOverride()
+  // Its own answer to a name that it does not know would be the whole help, on standard error.
+  .helpCommand(false)
   .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(process.stdout.columns ?? 100, 120) })
   // What commander says of a mistake is said once, by fail(), in the form of every other error.
   .configureOutput({ outputError: () => {} })
@@ -34,12 +36,16 @@ command('demo', 'the whole story in under a minute: trade, kill -9, restore, rec
   .addHelpText('after', "\nExit codes: 0 the books equal the broker's, 1 they do not, 2 the demo could not run.")
   .action((options) => runs(async () => (await import('./demo.ts')).demo(options)));
 
-command('run <config>', 'the live engine, until SIGINT or SIGTERM or the end of a finite tape')
+const stateDirectory = ['<dir>', "an engine's state directory (its state_dir, or $HOLDFAST_STATE_DIR)"] as const;
+const configuration = ['<config>', 'a JSON file, as `holdfast config-schema` describes it'] as const;
+
+command('run', 'the live engine, until SIGINT or SIGTERM or the end of a finite tape')
+  .argument(...configuration)
   .option('--acks <file>', 'write a line "ack SEQUENCE" whenever the durable sequence has advanced')
   .addHelpText(
     'after',
     '\nExit codes: 0 orderly stop, 1 ended halted or the feed broke off, 2 could not start, 137 the shutdown deadline\n' +
-      'passed. The configuration is JSON; `holdfast config-schema` prints its JSON schema.',
+      'passed, or a second signal came. With --json the document is printed when it has stopped; the log is on standard error.',
   )
   .action((config, options) => runs(async () => (await import('./run.ts')).run(config, options)));
 
@@ -47,22 +53,37 @@ command('config-schema', 'the JSON schema of the configuration that `run` takes'
   runs(async () => (await import('./config-schema.ts')).configSchema()),
 );
 
-command('status <dir>', 'running or not, holder, phase, durable sequence and lag, and a line for each strategy').action(
-  (directory, options) => runs(async () => (await import('./status.ts')).status(directory, options)),
-);
+command('status', 'running or not, holder, phase, durable sequence and lag, and a line for each strategy')
+  .argument(...stateDirectory)
+  .addHelpText(
+    'after',
+    '\nTakes no lock and changes nothing, also while an engine runs. Exit codes: 0 fine (stale and halted are told, and no\n' +
+      'error), 1 damage that a restore works around, 2 cannot be done.',
+  )
+  .action((directory, options) => runs(async () => (await import('./status.ts')).status(directory, options)));
 
-command('inspect <dir> [strategy]', 'what a restore would give, in the field names of a checkpoint; read-only')
+command('inspect', 'what a restore would give, in the field names of a checkpoint; read-only')
+  .argument(...stateDirectory)
+  .argument('[strategy]', 'this one alone')
   .option('--generation <n>', 'instead: what is in the n-th checkpoint file, 1 being the newest', positiveNumber)
+  .addHelpText(
+    'after',
+    '\nTakes no lock, also while an engine runs. Exit codes: 0 fine, 1 damage that a restore works around, 2 cannot be done.',
+  )
   .action((directory, strategy, options) =>
     runs(async () => (await import('./inspect.ts')).inspect(directory, strategy, options)),
   );
 
-command(
-  'verify <dir>',
-  'reads every checkpoint and every journal segment: what is valid, damaged, usable, lost',
-).action((directory, options) => runs(async () => (await import('./verify.ts')).verifyDirectory(directory, options)));
+command('verify', 'reads every checkpoint and every journal segment: what is valid, damaged, usable, lost')
+  .argument(...stateDirectory)
+  .addHelpText(
+    'after',
+    '\nTakes no lock and changes nothing. Exit codes: 0 all valid, 1 damaged and restorable, 2 not restorable, or cannot be done.',
+  )
+  .action((directory, options) => runs(async () => (await import('./verify.ts')).verifyDirectory(directory, options)));
 
-command('audit <dir>', "the orders that the audit knows, or one order's life from intent to last fill; read-only")
+command('audit', "the orders that the audit knows, or one order's life from intent to last fill; read-only")
+  .argument(...stateDirectory)
   .option('--order <id>', 'the client order id of the one whose life to print')
   .option('--strategy <name>', 'only what is of this strategy')
   .option('--since <time>', 'only what happened then or later, such as 2025-10-02 or 2025-10-02T14:30:00Z')
@@ -70,30 +91,44 @@ command('audit <dir>', "the orders that the audit knows, or one order's life fro
   .addHelpText('after', '\nExit codes: 0 fine, 1 a stretch is missing from the audit, 2 cannot be done.')
   .action((directory, options) => runs(async () => (await import('./audit.ts')).audit(directory, options)));
 
-command('resume <dir>', 'lifts the halts that the state holds; refused while an engine runs')
+command('resume', 'lifts the halts that the state holds; refused while an engine runs')
+  .argument(...stateDirectory)
   .requiredOption('--reason <text>', 'why it is safe to trade again: it is kept in the journal and in the audit')
-  .option('--strategy <name>', 'only this one (repeatable); all that are halted otherwise', collect, [])
+  .addOption(repeatable('--strategy <name>', 'only this one (repeatable)', 'all that are halted'))
   .option('--force', 'use a network or memory file system all the same')
   .addHelpText('after', '\nExit codes: 0 resumed, or nothing was halted; 2 cannot be done.')
   .action((directory, options) => runs(async () => (await import('./resume.ts')).resume(directory, options)));
 
-command('reconcile <config>', "fetches the broker's side and prints the plan: a dry run unless --apply")
+command('reconcile', "fetches the broker's side and prints the plan: a dry run unless --apply")
+  .argument(...configuration)
   .addOption(new Option('--policy <policy>', 'in place of the one configured').choices(reconciliationPolicies))
   .option('--apply', 'apply the plan and make it durable; the engine must not be running')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 the books agree (with --apply: after the plan), 1 they do not, 2 cannot be done, or what the broker\n' +
+      'said is no evidence.',
+  )
   .action((config, options) => runs(async () => (await import('./reconcile.ts')).reconcile(config, options)));
 
 command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST and the trade_updates stream)')
   .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', port, 0)
-  .option('--tape <file>', 'market data that fills orders; ASSET=FILE names what bars are of (repeatable)', collect, [])
+  .addOption(
+    repeatable(
+      '--tape <file>',
+      'market data that fills orders; ASSET=FILE names what bars are of (repeatable)',
+      'none',
+    ),
+  )
   .option('--from <time>', 'leave out what is before, such as 2014-01-01')
   .option('--to <time>', 'end the tape after it')
   .option('--speed <x>', 'times real time; 0 as fast as possible', positiveOrZero, 1)
-  .option('--cash <amount>', 'cash at the start, such as 100000 or 100000:USDT (repeatable)', collect, [])
+  .addOption(repeatable('--cash <amount>', 'cash at the start, such as 50000 or 50000:USDT (repeatable)', '100000 USD'))
   .option('--seed <n>', 'makes ids follow from it; random otherwise', wholeNumber)
   .option('--paused', 'wait for POST /paper/play before the tape starts')
   .addHelpText(
     'after',
-    '\nKeys are read from APCA_API_KEY_ID and APCA_API_SECRET_KEY; without them it makes some and prints them.',
+    '\nKeys are read from APCA_API_KEY_ID and APCA_API_SECRET_KEY; without them it makes some and prints them. It serves until\n' +
+      'SIGINT or SIGTERM, and then exits 0; 2 where it could not start. With --json its address is one line of JSON.',
   )
   .action((options) => runs(async () => (await import('./paper-broker.ts')).paperBroker(options)));
 
@@ -118,6 +153,17 @@ command('load', 'the load test of checkpoint latency; with --check, whether a re
       'Exit codes: 0 everything committed is durable (--check: ok), 1 --check found a mismatch, 2 cannot be done.',
   )
   .action((options) => runs(async () => (await import('./load.ts')).load(options)));
+
+program
+  .command('help')
+  .description('the help of a command')
+  .argument('[command]')
+  .exitOverride()
+  .action((name?: string) => {
+    const known = name === undefined ? program : program.commands.find((each) => each.name() === name);
+    if (known === undefined) throw usage(`unknown command '${name}': give one of ${commandNames()}`);
+    known.outputHelp();
+  });
 
 await main();
 
@@ -171,6 +217,10 @@ function version(): string {
     }
   }
   throw new Error('package.json of holdfast not found');
+}
+
+function repeatable(flags: string, text: string, otherwise: string): Option {
+  return new Option(flags, text).argParser(collect).default([], otherwise);
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

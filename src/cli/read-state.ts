@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { StateError } from '../model/errors.ts';
+import { ConfigError, StateError } from '../model/errors.ts';
 import { systemClock } from '../model/time.ts';
+import { auditFile } from '../persistence/audit-database.ts';
 import { parseCheckpointName } from '../persistence/checkpoint-names.ts';
 import { isLocked } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
@@ -42,9 +43,10 @@ export function readState(directory: string, options: { readonly staleAfterMs?: 
 /**
  * The absolute path of a directory that is a state directory, or an empty one that may become it.
  * @throws StateError STATE_DIRECTORY_MISSING; STATE_DIRECTORY_FOREIGN where there are files, and none of them is ours;
- *   READ_FAILED where it cannot be listed
+ *   READ_FAILED where it cannot be listed; ConfigError USAGE where no directory is named
  */
 export function stateDirectory(directory: string): string {
+  assertNamed(directory);
   const absolute = resolve(directory);
   const stat = statSync(absolute, { throwIfNoEntry: false });
   if (stat === undefined) {
@@ -58,12 +60,22 @@ export function stateDirectory(directory: string): string {
   throw refused('STATE_DIRECTORY_FOREIGN', absolute, `holds other files and no state of an engine. ${hint}`);
 }
 
+/**
+ * An empty text, such as a variable of the shell that is not set, is no name for the working directory.
+ * @throws ConfigError USAGE
+ */
+export function assertNamed(directory: string): void {
+  if (directory !== '') return;
+  throw new ConfigError('USAGE', 'the directory is an empty text: is a variable not set? "." is the working directory');
+}
+
 const advice = 'Give the state directory of an engine (its state_dir, or $HOLDFAST_STATE_DIR).';
 
 const ours: ReadonlySet<string> = new Set([
   'lock.db',
   'holder.json',
   'status.json',
+  auditFile,
   journalDirectory,
   quarantineDirectory,
 ]);

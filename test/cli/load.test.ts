@@ -379,6 +379,11 @@ describe('holdfast load', () => {
     expect(holdfast().status).toBe(2);
     expect(holdfast('--dir', directory, '--acks', '-', '--json')).toMatchObject({ status: 2, stdout: '' });
     expect(holdfast('--dir', directory, '--positions', '2', '--changes', '3').status).toBe(2);
+    expect(holdfast('--dir', '', ...small).status).toBe(2);
+    const begun = join(directory, 'begun');
+    const acks = holdfast('--dir', begun, ...small, '--acks', join(directory, 'nowhere', 'acks'));
+    expect(acks.stderr).toMatch(/^holdfast: LOAD_OPTIONS_INVALID: load --acks [^\n]*\n$/);
+    expect(existsSync(begun)).toBe(false);
     expect(holdfast('--dir', directory, ...small).status).toBe(0);
     const other = holdfast('--dir', directory, ...small, '--seed', '2');
     expect(other.status).toBe(2);

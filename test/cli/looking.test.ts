@@ -507,6 +507,19 @@ describe('a directory that', () => {
     expect(error).toMatchObject({ code: 'STATE_DIRECTORY_FOREIGN', message: expect.stringContaining(foreign) });
   });
 
+  it.each(looks)('is an empty text, as of a variable that is not set, is refused by %s', async (_, look) => {
+    expect((await look('')).error).toMatchObject({ code: 'USAGE' });
+  });
+
+  it('was left in order is said to be so', async () => {
+    const left = scratch.at('left');
+    const state = await openState(left);
+    state.register('alpha').setCash('1', state.currency);
+    state.commit();
+    await state.close();
+    expect((await captured(() => status(left, {}))).stdout).toContain('the last engine stopped in order');
+  });
+
   it('is above a state directory leads there', async () => {
     const above = scratch.at('above');
     mkdirSync(join(above, 'state'), { recursive: true });

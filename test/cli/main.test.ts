@@ -14,6 +14,7 @@ describe('a mistake in the command line', () => {
     ['no command', [], 'no command: give one of demo, run'],
     ['an unknown command', ['stats', 'x'], "unknown command 'stats' (Did you mean status?)"],
     ['an unknown option', ['status', '--foo', 'x'], "unknown option '--foo'; see holdfast status --help"],
+    ['help of an unknown command', ['help', 'stats'], "unknown command 'stats': give one of demo, run"],
     ['a missing argument', ['inspect'], "missing required argument 'dir'"],
     ['an argument too many', ['verify', 'a', 'b'], 'too many arguments'],
     ['a wrong choice', ['reconcile', 'x', '--policy', 'FOO'], 'WARN_ONLY, SYNC_TO_BROKER, HALT_AND_ALERT'],
@@ -31,9 +32,24 @@ describe('the command line', () => {
   it('helps, and tells its version', async () => {
     const [help, version] = await Promise.all([holdfast(['--help']), holdfast(['--version'])]);
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    for (const name of ['demo', 'run', 'status', 'inspect', 'verify', 'reconcile', 'paper-broker']) {
+    for (const name of [
+      'demo',
+      'run',
+      'status',
+      'inspect',
+      'verify',
+      'audit',
+      'resume',
+      'reconcile',
+      'paper-broker',
+      'load',
+    ]) {
       expect(help.stdout).toContain(`  ${name} `);
     }
+    const [status, same] = await Promise.all([holdfast(['status', '--help']), holdfast(['help', 'status'])]);
+    expect(status.stdout).toContain('HOLDFAST_STATE_DIR');
+    expect(status.stdout).toContain('Exit codes: 0 fine');
+    expect(same).toEqual(status);
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 

@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { ConfigError } from '../../model/errors.ts';
 
 /** Tells an outside process what is durable: a line "ack SEQUENCE" for each advance, with the operating system when write() returns. */
 export class AckWriter {
@@ -7,10 +8,13 @@ export class AckWriter {
   #last = 0;
   #error: Error | null = null;
 
-  /** @param target a file, to whose end lines are added, or "-" for standard output */
+  /**
+   * @param target a file, to whose end lines are added, or "-" for standard output
+   * @throws ConfigError LOAD_OPTIONS_INVALID where the file cannot be opened
+   */
   constructor(target: string) {
     this.#own = target !== '-';
-    this.#fd = this.#own ? openSync(target, 'a', 0o600) : process.stdout.fd;
+    this.#fd = this.#own ? opened(target) : process.stdout.fd;
   }
 
   /** What kept a line from being written; nothing is written after it. */
@@ -42,6 +46,18 @@ export class AckWriter {
       this.#error = error as Error;
       return 0;
     }
+  }
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (cause) {
+    throw new ConfigError(
+      'LOAD_OPTIONS_INVALID',
+      `load --acks ${path}: cannot be written: ${(cause as Error).message}`,
+      { cause, details: { path: 'acks' } },
+    );
   }
 }
 

@@ -63,6 +63,16 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
   const { strategies, positions, changes, seed } = options;
   const plan: LoadPlan = { strategies, positions, changes, seed };
   assertPlan(plan);
+  // Before the directory is begun: where nobody can be told of acknowledgements nothing is done.
+  const acks = options.acks === null ? null : new AckWriter(options.acks);
+  try {
+    return await runOn(plan, acks, options);
+  } finally {
+    acks?.close();
+  }
+}
+
+async function runOn(plan: LoadPlan, acks: AckWriter | null, options: LoadRunOptions): Promise<LoadRun> {
   const directory = resolve(options.directory);
   const progress = options.onProgress ?? (() => {});
   progress('preparing the state');
@@ -71,7 +81,6 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
   if (unsafe !== null) {
     options.logger.warn({ path: directory }, `${directory} is on ${unsafe}: these are not the figures of a disk`);
   }
-  const acks = options.acks === null ? null : new AckWriter(options.acks);
   const tap = new PersistenceTap();
   const state = await StateManager.openWith(
     {
@@ -127,8 +136,6 @@ export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
     // What went wrong first is what to tell; that the state cannot be closed either follows from it.
     await state.close({ deadlineMs: closeMsMax }).catch(() => {});
     throw error;
-  } finally {
-    acks?.close();
   }
 }
 
