@@ -55,6 +55,7 @@ export class StartUp {
         if (!signal.aborted) return result as T;
       } catch (error) {
         if (!(error instanceof HoldfastError) || !error.retryable) throw error;
+        if (failure === null && !signal.aborted) this.#tellWaiting(what, error);
         failure = error;
       }
       await pause(after, backoff.nextMs(failure), signal);
@@ -108,6 +109,12 @@ export class StartUp {
       if (!core.orders.behind || round >= behindRoundsMax) return fills;
       await pause(after, 200 * round, signal);
     }
+  }
+
+  #tellWaiting(what: string, error: HoldfastError): void {
+    const { alert, broker } = this.#options;
+    const message = `${what}: ${broker.name} gives no answer, and is asked again until the deadline of the start: ${error.message}`;
+    alert('warn', 'START_WAITING', message, { error });
   }
 
   #aborted(what: string, cause: unknown): HoldfastError {

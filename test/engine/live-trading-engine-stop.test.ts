@@ -149,9 +149,12 @@ describe('a stop', () => {
   it('while starting ends the start', async () => {
     const broker = new FakeBroker();
     broker.next('fetchFills', ...Array.from({ length: 50 }, () => ({ kind: 'fail', error: unreachable() }) as const));
-    const { engine, idle, clock } = rig({ broker });
+    const { engine, idle, clock, pass, alerted } = rig({ broker });
     const starting = expect(engine.start()).rejects.toMatchObject({ code: 'ENGINE_STOPPED' });
     await idle();
+    expect(alerted('START_WAITING')).toMatchObject([{ error: { code: 'BROKER_UNREACHABLE' } }]);
+    await pass(2000);
+    expect(alerted('START_WAITING')).toHaveLength(1);
     await engine.stop();
     await starting;
     expect(engine.phase.kind).toBe('stopped');
