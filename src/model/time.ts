@@ -43,13 +43,19 @@ const isoPattern = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-
 export function micros(text: Timestamp): number {
   const match = isoPattern.exec(text);
   const ms = match === null ? Number.NaN : Date.parse(`${match[1]}${match[3]}`);
-  if (match === null || Number.isNaN(ms)) {
+  if (match === null || Number.isNaN(ms) || isNoDay(text)) {
     throw new StateError(
       'TIMESTAMP_INVALID',
       `expected an ISO 8601 time with a zone such as "2025-10-02T14:30:00.123456Z", got ${JSON.stringify(String(text).slice(0, 60))}`,
     );
   }
   return ms * 1000 + Number((match[2] ?? '').padEnd(6, '0').slice(0, 6));
+}
+
+/** Date.parse() takes February 30 for March 2. */
+function isNoDay(text: string): boolean {
+  const day = Number(text.slice(8, 10));
+  return day > 28 && new Date(`${text.slice(0, 10)}T00:00:00Z`).getUTCDate() !== day;
 }
 
 export const timestampSchema: z.ZodType<Timestamp> = z.string().superRefine((text, context) => {

@@ -131,7 +131,7 @@ function whyNot(error: z.ZodError, value: unknown): string {
   const path = issue.path.map(String).join('.');
   const at = path === '' ? '' : ` at ${path}`;
   if (typeof valueAt(value, issue.path) === 'number' && issue.code === 'invalid_type' && issue.expected === 'string') {
-    return `it does not have the form of a checkpoint${at}: a number, where decimals are strings such as "150.25"`;
+    return `it does not have the form of a checkpoint${at}: a number, where a string is expected; decimals are strings such as "150.25"`;
   }
   return `it does not have the form of a checkpoint${at}: ${issue.message}`;
 }

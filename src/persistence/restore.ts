@@ -1,6 +1,6 @@
 import { CheckpointCorrupted, StateError } from '../model/errors.ts';
 import type { Recovery, RecoveryLoss } from '../model/recovery.ts';
-import { micros } from '../model/time.ts';
+import { micros, timestamp } from '../model/time.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import type { FileSystem } from './file-system.ts';
 import { type JournalDamage, journalDamages } from './journal-damage.ts';
@@ -152,14 +152,16 @@ function quarantineAll(
 }
 
 function aged(
-  timestamp: string | null,
+  alive: string | null,
   { now, staleAfterMs }: RestoreOptions,
 ): Pick<Recovery, 'timestamp' | 'age_ms' | 'stale'> {
-  if (timestamp === null) return { timestamp, age_ms: null, stale: false };
-  const ageMs = Math.floor((now - micros(timestamp)) / 1000);
+  if (alive === null) return { timestamp: null, age_ms: null, stale: false };
+  const aliveMicros = micros(alive);
+  const ageMs = Math.floor((now - aliveMicros) / 1000);
   // Two clocks may differ a little; a state from further in the future says that one of them is wrong.
   const futureMsMax = 60_000;
-  return { timestamp, age_ms: ageMs, stale: ageMs > staleAfterMs || ageMs < -futureMsMax };
+  // A file that a person wrote may tell its time in another zone.
+  return { timestamp: timestamp(aliveMicros), age_ms: ageMs, stale: ageMs > staleAfterMs || ageMs < -futureMsMax };
 }
 
 function losses(

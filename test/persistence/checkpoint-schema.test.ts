@@ -69,7 +69,7 @@ describe('a file in the seed format', () => {
     const position = { ...seed.positions[0], amount: 100 };
     expect(decode({ ...seed, positions: [position] })).toEqual({
       kind: 'damaged',
-      why: 'it does not have the form of a checkpoint at positions.0.amount: a number, where decimals are strings such as "150.25"',
+      why: 'it does not have the form of a checkpoint at positions.0.amount: a number, where a string is expected; decimals are strings such as "150.25"',
     });
     expect(decode({ ...seed, cash_balance: 25000 })).toMatchObject({
       why: expect.stringMatching(/decimals are strings/),

@@ -53,7 +53,9 @@ describe('the age of a state', () => {
     const files = new MemoryFiles();
     files.put('alpha_checkpoint.json', Buffer.from(seed('alpha', { timestamp })));
     const stale = ageMs !== 0;
-    expect(restored(files, { now: micros('2025-10-02T14:30:00Z') }).recovery).toMatchObject({ age_ms: ageMs, stale });
+    const { recovery } = restored(files, { now: micros('2025-10-02T14:30:00Z') });
+    expect(recovery).toMatchObject({ age_ms: ageMs, stale });
+    expect(recovery.timestamp).toMatch(/^2025-10-02T\d\d:30:00\.000000Z$/);
     cases += 1;
   });
 
