@@ -26,6 +26,9 @@ function problemsOf(issue: Issue, above: readonly PropertyKey[]): { path: string
 
 function typeMessage(issue: Extract<Issue, { code: 'invalid_type' }>): string {
   const missing = issue.message.endsWith('received undefined');
+  if (issue.expected === 'string' && issue.message.endsWith('received number')) {
+    return 'expected string, received number; decimals are strings such as "150.25"';
+  }
   return missing ? `is missing; expected ${issue.expected}` : issue.message.replace(/^Invalid input: /, '');
 }
 

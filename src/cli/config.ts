@@ -95,6 +95,7 @@ const milliseconds = z
   .min(0)
   .max(86_400_000 * 30);
 const policy = z.enum(reconciliationPolicies);
+const toleranceSchema = decimalSchema.refine((text) => !text.startsWith('-'), 'expected 0 or more');
 
 const feedSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -164,8 +165,8 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
       policies: z.partialRecord(z.enum(discrepancyKinds), policy).default({}),
       interval_ms: milliseconds.default(300_000).describe('0 reconciles only at start'),
       owners: z.record(assetSchema, strategyNameSchema).default({}),
-      cost_basis_tolerance: decimalSchema.default('0.0001').describe('relative'),
-      cash_tolerance: z.record(currencySchema, decimalSchema).default({}).describe('absolute, for each currency'),
+      cost_basis_tolerance: toleranceSchema.default('0.0001').describe('relative'),
+      cash_tolerance: z.record(currencySchema, toleranceSchema).default({}).describe('absolute, for each currency'),
       deadline_ms: z.int().min(100).max(600_000).default(30_000),
     })
     .prefault({}),
@@ -250,7 +251,8 @@ function parseJson(file: string): unknown {
     );
   }
   try {
-    return JSON.parse(text);
+    // Some editors begin a file with a byte order mark.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new ConfigError(
       'CONFIG_NOT_JSON',

@@ -34,6 +34,9 @@ export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode
   const { keys, made } = findKeys(process.env);
   const tapes = options.tape.map(parseTape);
   const window = { from: parseTime('--from', options.from), to: parseTime('--to', options.to) };
+  if (window.from !== undefined && window.to !== undefined && window.from > window.to) {
+    throw usage(`--from ${options.from} is after --to ${options.to}: nothing of the tape is left`);
+  }
   const begun = tapes.length === 0 ? null : await begin(tapeFeed(tapes, window));
   const assets = new Set([...tapes.flatMap(({ asset }) => asset ?? []), ...(begun?.first ? [begun.first.asset] : [])]);
   const exchange = new PaperExchange({
@@ -104,13 +107,18 @@ function findKeys(env: NodeJS.ProcessEnv): { readonly keys: Keys; readonly made:
 
 function parseCash(given: readonly string[]): Readonly<Record<string, DecimalString>> {
   if (given.length === 0) return { USD: '100000' };
-  return Object.fromEntries(
-    given.map((text) => {
-      const [amount = '', currency = 'USD', ...rest] = text.split(':');
-      if (rest.length === 0 && isDecimalString(amount) && currencyPattern.test(currency)) return [currency, amount];
+  const cash: Record<string, DecimalString> = {};
+  for (const text of given) {
+    const [amount = '', currency = 'USD', ...rest] = text.split(':');
+    const isAmount = rest.length === 0 && isDecimalString(amount) && !amount.startsWith('-');
+    if (!isAmount || !currencyPattern.test(currency)) {
       throw usage(`--cash ${text}: expected an amount such as 100000, or with a currency 100000:USDT`);
-    }),
-  );
+    }
+    if (Object.hasOwn(cash, currency))
+      throw usage(`--cash ${text}: there is an amount of ${currency} already; give one`);
+    cash[currency] = amount;
+  }
+  return cash;
 }
 
 /** Times of events compare as texts, so what is compared with them gets their form. A day ends with its last microsecond. */

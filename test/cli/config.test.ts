@@ -77,12 +77,17 @@ describe('a configuration', () => {
     [
       'money as a number',
       { ...valid, strategies: [{ name: 'a', module: 'x', initial_cash: { USD: 5 } }] },
-      /strategies\.0\.initial_cash\.USD: /,
+      /strategies\.0\.initial_cash\.USD: .*decimals are strings such as "150\.25"/,
     ],
     [
       'a currency that is none',
       { ...valid, reconciliation: { cash_tolerance: { usd: '1' } } },
       /reconciliation\.cash_tolerance\.usd: expected a currency/,
+    ],
+    [
+      'a tolerance below nothing',
+      { ...valid, reconciliation: { cost_basis_tolerance: '-0.1', cash_tolerance: { USD: '-1' } } },
+      /cost_basis_tolerance: expected 0 or more; reconciliation\.cash_tolerance\.USD: expected 0 or more/,
     ],
     ['a wrong top', [], /\(top\): expected object/],
   ])('with %s is refused by path', (_, config, told) => {
@@ -95,6 +100,11 @@ describe('a configuration', () => {
     expect(told).toContain('engine.json: ');
     expect(told).toContain('holdfast config-schema');
     expect(told).not.toContain('\n');
+  });
+
+  it('may begin with a byte order mark', () => {
+    using scratch = new Scratch();
+    expect(loadConfig(scratch.file('engine.json', `\uFEFF${JSON.stringify(valid)}`)).config.strategies).toHaveLength(1);
   });
 
   it('that is not JSON, or not there, is refused with its path', () => {

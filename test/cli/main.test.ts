@@ -146,7 +146,15 @@ describe('the paper broker', () => {
   it.each([
     ['a tape that is not there', ['--tape', 'none.csv'], {}, 'FEED_UNREADABLE'],
     ['cash that is none', ['--cash', '5e3'], {}, 'USAGE: --cash 5e3'],
+    ['cash below nothing', ['--cash=-5'], {}, 'USAGE: --cash -5'],
+    ['two amounts of one currency', ['--cash', '5', '--cash', '6:USD'], {}, 'USAGE: --cash 6:USD: there is'],
     ['a time that is none', ['--from', 'yesterday'], {}, 'USAGE: --from yesterday'],
+    [
+      'an end before the beginning',
+      ['--from', '2015-01-01', '--to', '2014-01-01'],
+      {},
+      'USAGE: --from 2015-01-01 is after',
+    ],
     ['a port that is none', ['--port', '99999'], {}, 'USAGE: .*from 0 to 65535'],
     [
       'one key of two',
