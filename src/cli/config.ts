@@ -116,7 +116,7 @@ const feedSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('module'), ...moduleShape }),
 ]);
 
-export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
+const configShape = z.strictObject({
   $schema: z.string().optional(),
   host: strategyNameSchema.default('holdfast').describe('names this engine in logs, status and client order ids'),
   state_dir: z.string().min(1).optional().describe('default: $HOLDFAST_STATE_DIR, else ~/.holdfast/state'),
@@ -196,6 +196,16 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   shutdown_deadline_ms: z.int().min(100).max(600_000).default(10_000),
   force_file_system: z.boolean().default(false).describe('use a network or memory file system all the same'),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export const runConfigSchema: z.ZodType<RunConfig> = configShape.superRefine((config, context) => {
+  const names = config.strategies.map(({ name }) => name);
+  for (const [asset, owner] of Object.entries(config.reconciliation.owners)) {
+    if (names.includes(owner)) continue;
+    // What went to a name that nobody trades would be looked after by nobody.
+    const message = `${JSON.stringify(owner)} is no strategy of this configuration: expected one of ${names.join(', ')}`;
+    context.addIssue({ code: 'custom', path: ['reconciliation', 'owners', asset], message });
+  }
 }) as z.ZodType<RunConfig>;
 
 /** A configuration that was read: `base` is the file URL that its relative modules and paths are resolved against. */

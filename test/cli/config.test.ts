@@ -89,6 +89,11 @@ describe('a configuration', () => {
       { ...valid, reconciliation: { cost_basis_tolerance: '-0.1', cash_tolerance: { USD: '-1' } } },
       /cost_basis_tolerance: expected 0 or more; reconciliation\.cash_tolerance\.USD: expected 0 or more/,
     ],
+    [
+      'an owner that is no strategy',
+      { ...valid, reconciliation: { owners: { SPY: 'nobody' } } },
+      /reconciliation\.owners\.SPY: "nobody" is no strategy of this configuration: expected one of /,
+    ],
     ['a wrong top', [], /\(top\): expected object/],
   ])('with %s is refused by path', (_, config, told) => {
     expect(problemsOf(config)).toMatch(told);
