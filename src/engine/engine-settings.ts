@@ -1,6 +1,7 @@
 import { systemAfter } from '../actor/timers.ts';
 import { ConfigError } from '../model/errors.ts';
 import { systemClock } from '../model/time.ts';
+import { reconciliationPolicies } from '../reconciliation/types.ts';
 import type { LiveTradingEngineOptions } from './engine-options.ts';
 import { silentLogger } from './logger.ts';
 
@@ -81,7 +82,7 @@ const rules: Readonly<Record<string, Rule>> = {
   broker: ['a broker adapter, such as loadBroker() gives', hasMethod('submitOrder', 'connect', 'fetchFills')],
   reconciler: ['a PositionReconciler', optional(hasMethod('reconcile'))],
   feed: ['an async iterable of market events', optional(hasMethod(Symbol.asyncIterator))],
-  policy: oneOf('WARN_ONLY', 'SYNC_TO_BROKER', 'HALT_AND_ALERT'),
+  policy: oneOf(...reconciliationPolicies),
   gate: oneOf('durable', 'async'),
   reconcileIntervalMs: whole(0, msMax),
   startDeadlineMs: whole(1, msMax),

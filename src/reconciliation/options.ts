@@ -1,6 +1,7 @@
-import type { DecimalString } from '../model/money.ts';
+import { ConfigError } from '../model/errors.ts';
+import { type DecimalString, isDecimalString } from '../model/money.ts';
 import type { Timestamp } from '../model/time.ts';
-import type { DiscrepancyKind, ReconciliationPolicy } from './types.ts';
+import { type DiscrepancyKind, discrepancyKinds, type ReconciliationPolicy, reconciliationPolicies } from './types.ts';
 
 /** What a host may set. Plain data: it crosses to the reconciliation worker. */
 export interface ReconciliationOptions {
@@ -53,4 +54,47 @@ export function compareOptions(
     inFlightSince,
     atStart,
   };
+}
+
+/**
+ * A policy that nobody knows would neither warn, sync nor halt.
+ * @throws ConfigError RECONCILIATION_OPTIONS_INVALID naming the option
+ */
+export function assertPolicy(option: string, policy: unknown): void {
+  const policies: readonly unknown[] = reconciliationPolicies;
+  if (!policies.includes(policy)) throw invalid(option, `one of ${policies.join(', ')}`, policy);
+}
+
+/** @throws ConfigError RECONCILIATION_OPTIONS_INVALID naming the option */
+export function assertReconciliationOptions(options: ReconciliationOptions): void {
+  const { costBasisTolerance, cashTolerance, settleMs, confirmDelayMs, readsMax } = options;
+  for (const [kind, policy] of Object.entries(options.policies ?? {})) {
+    if (!(discrepancyKinds as readonly string[]).includes(kind)) {
+      throw invalid('policies', `kinds of discrepancies (${discrepancyKinds.join(', ')})`, kind);
+    }
+    if (policy !== undefined) assertPolicy(`policies.${kind}`, policy);
+  }
+  const tolerances = Object.entries(cashTolerance ?? {}).map(
+    ([key, value]) => [`cashTolerance.${key}`, value] as const,
+  );
+  for (const [option, tolerance] of [['costBasisTolerance', costBasisTolerance] as const, ...tolerances]) {
+    if (tolerance === undefined || (isDecimalString(tolerance) && !tolerance.startsWith('-'))) continue;
+    throw invalid(option, 'a decimal string from "0"', tolerance);
+  }
+  assertWhole('settleMs', settleMs, 0, 3_600_000);
+  assertWhole('confirmDelayMs', confirmDelayMs, 0, 3_600_000);
+  assertWhole('readsMax', readsMax, 2, 20);
+}
+
+function assertWhole(option: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= min && value <= max)) return;
+  throw invalid(option, `a whole number from ${min} to ${max}`, value);
+}
+
+function invalid(option: string, expected: string, got: unknown): ConfigError {
+  return new ConfigError(
+    'RECONCILIATION_OPTIONS_INVALID',
+    `reconciliation ${option}: expected ${expected}, got ${JSON.stringify(got) ?? String(got)}`,
+    { details: { path: option } },
+  );
 }

@@ -6,7 +6,7 @@ import type { BrokerSpec } from '../brokers/adapter.ts';
 import { ConfigError, decodeError, ReconciliationError } from '../model/errors.ts';
 import { type Clock, systemClock, timestamp } from '../model/time.ts';
 import { Deadline } from '../reconciliation/deadline.ts';
-import type { ReconciliationOptions } from '../reconciliation/options.ts';
+import { assertPolicy, assertReconciliationOptions, type ReconciliationOptions } from '../reconciliation/options.ts';
 import type { ReconciliationAnswer, ReconciliationTask } from '../reconciliation/task.ts';
 import type { ReconciliationPolicy, ReconciliationReport } from '../reconciliation/types.ts';
 
@@ -57,6 +57,7 @@ export class PositionReconciler {
   /** Ends the run that is under way with an error. */
   #interrupt: ((error: ReconciliationError) => void) | null = null;
 
+  /** @throws ConfigError POOL_SIZE_INVALID, DEADLINE_INVALID, RECONCILIATION_OPTIONS_INVALID */
   constructor(options: PositionReconcilerOptions) {
     const { poolSize = 1, deadlineMs = 30_000 } = options;
     if (poolSize !== 1 && poolSize !== 2) {
@@ -68,6 +69,8 @@ export class PositionReconciler {
         `reconciliation deadlineMs: expected a whole number above 0, got ${deadlineMs}`,
       );
     }
+    assertPolicy('policy', options.policy);
+    assertReconciliationOptions(options.options ?? {});
     this.#options = options;
     this.#deadlineMs = deadlineMs;
     this.#clock = options.clock ?? systemClock;
@@ -76,12 +79,18 @@ export class PositionReconciler {
   /**
    * Resolves with the report, also where the broker failed or did not answer in time (`inconclusive`).
    * @throws ReconciliationError SNAPSHOT_UNAVAILABLE, RECONCILIATION_WORKER_DIED, RECONCILIATION_TIMED_OUT, RECONCILIATION_BUSY (all
-   * retryable), RECONCILIATION_FAILED (a broker module that cannot be loaded, or a mistake of ours: see cause), RECONCILER_CLOSED
+   * retryable), RECONCILIATION_FAILED (a broker module that cannot be loaded, or a mistake of ours: see cause), RECONCILER_CLOSED;
+   *   ConfigError RECONCILIATION_OPTIONS_INVALID for a policy that there is not
    */
   reconcile(request: ReconciliationRequest): Promise<ReconciliationReport> {
     if (this.#waiting >= waitingMax) {
       const message = `${waitingMax} reconciliations are waiting already: wait for one of them`;
       return Promise.reject(new ReconciliationError('RECONCILIATION_BUSY', message, { retryable: true }));
+    }
+    try {
+      if (request.policy !== undefined) assertPolicy('policy', request.policy);
+    } catch (error) {
+      return Promise.reject(error);
     }
     this.#waiting += 1;
     const run = this.#turn.then(() => this.#run(request));

@@ -49,6 +49,27 @@ describe('PositionReconciler', () => {
     });
   });
 
+  it.each([
+    ['policy', { policy: 'SYNC' }],
+    ['policies', { options: { policies: { cahs: 'WARN_ONLY' } } }],
+    ['policies.cash', { options: { policies: { cash: 'HALT' } } }],
+    ['costBasisTolerance', { options: { costBasisTolerance: '-0.1' } }],
+    ['cashTolerance.USD', { options: { cashTolerance: { USD: 5 } } }],
+    ['readsMax', { options: { readsMax: 1 } }],
+    ['settleMs', { options: { settleMs: Number.NaN } }],
+  ])('refuses a wrong %s, which would otherwise be no policy at all', (option, changes) => {
+    expect(() => make({}, changes as unknown as Partial<PositionReconcilerOptions>)).toThrow(
+      expect.objectContaining({ code: 'RECONCILIATION_OPTIONS_INVALID', details: { path: option } }),
+    );
+  });
+
+  it('refuses a wrong policy of one request', async () => {
+    const policy = 'SYNC' as 'SYNC_TO_BROKER';
+    await expect(make({}).reconcile({ ...request, policy })).rejects.toMatchObject({
+      code: 'RECONCILIATION_OPTIONS_INVALID',
+    });
+  });
+
   it('takes another policy for one request, and never gives two reports one id', async () => {
     const reconciler = make({ now: { positions: [position('AAPL', '7')] } });
     const [halted, warned] = await Promise.all([
