@@ -1,4 +1,5 @@
 import type { BrokerAdapter, OrderReference } from '../brokers/adapter.ts';
+import { BrokerError } from '../model/errors.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { OrderReport } from '../model/report.ts';
 import { isLive } from './order-transitions.ts';
@@ -159,7 +160,12 @@ export class Outbox {
     this.#inFlight.add(orderId);
     settle(
       call,
-      (report) => this.#answered({ request, orderId, report: { ...report, order_id: report.order_id ?? orderId } }),
+      (report) => {
+        // Whatever an adapter answers, an exception here would have nobody to catch it.
+        if (typeof report !== 'object' || report === null) {
+          this.#answered({ request, orderId, error: noReport(request, orderId, report) });
+        } else this.#answered({ request, orderId, report: { ...report, order_id: report.order_id ?? orderId } });
+      },
       (error) => this.#answered({ request, orderId, error }),
     );
   }
@@ -202,6 +208,11 @@ export class Outbox {
 /** An adapter may throw where it should reject; both are answers. */
 function settle<T>(call: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
   new Promise<T>((resolve) => resolve(call())).then(done, failed);
+}
+
+function noReport(request: Answer['request'], orderId: string, answer: unknown): BrokerError {
+  const message = `${request} order ${orderId}: expected the broker's report of the order, got ${String(answer)}`;
+  return new BrokerError('BROKER_ANSWER_INVALID', message, { details: { order_id: orderId } });
 }
 
 function referenceOf(order: OrderSnapshot): OrderReference {

@@ -310,6 +310,24 @@ describe('an order without an answer', () => {
     expect(broker.called('submitOrder')).toBe(1);
   });
 
+  it('is looked up as well where the adapter answers with no report at all', async () => {
+    for (const answer of [null, undefined, 'ok']) {
+      const broker = new FakeBroker();
+      const submit = broker.submitOrder.bind(broker);
+      broker.submitOrder = (request) => submit(request).then(() => answer as never);
+      const puppet = new Puppet('alpha');
+      const { engine, start, state, trade, idle, alerted } = rig({ broker, strategies: [puppet] });
+      await start();
+      puppet.next((context) => context.submit(buy) && undefined);
+      await trade('AAPL', '100');
+      await idle();
+      expect(alerted('ORDER_UNKNOWN')).toMatchObject([{ error: { code: 'BROKER_ANSWER_INVALID' } }]);
+      expect(state.register('alpha').orders()).toMatchObject([{ status: 'open' }]);
+      expect(broker.called('submitOrder')).toBe(1);
+      expect(engine.phase.kind).toBe('trading');
+    }
+  });
+
   it('stays unknown where the venue forgets ids, and halts its strategy for the operator, but no other', async () => {
     const broker = new FakeBroker({ capabilities: { clientOrderIds: 'window' } });
     const puppet = new Puppet('alpha');
