@@ -30,21 +30,24 @@ export function isAgainstPosition(books: Books, { asset, amount }: OrderSnapshot
 
 function heldInAccount(books: Books, asset: string): Decimal {
   let held = zero;
-  for (const book of books.all()) held = held.plus(book.position(asset)?.amount ?? '0');
+  for (const book of books.all()) {
+    const position = book.position(asset);
+    if (position !== undefined) held = held.plus(decimal(position.amount));
+  }
   return held;
 }
 
 /** What other open orders on the same side have still to do. */
 function underWay(books: Books, draft: OrderSnapshot): Decimal {
-  const isSale = decimal(draft.amount).isNegative();
+  const isSale = draft.amount.startsWith('-');
   let left = zero;
   for (const book of books.all()) {
     for (const order of book.orders()) {
       if (order.asset !== draft.asset || order.order_id === draft.order_id) continue;
       // What a replacement takes the place of does nothing beside it.
       if (order.order_id === draft.replaces) continue;
-      if (decimal(order.amount).isNegative() !== isSale) continue;
-      left = left.plus(decimal(order.amount).minus(order.filled_amount).abs());
+      if (order.amount.startsWith('-') !== isSale) continue;
+      left = left.plus(decimal(order.amount).minus(decimal(order.filled_amount)).abs());
     }
   }
   return left;

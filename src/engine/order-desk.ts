@@ -129,7 +129,8 @@ export class OrderDesk {
     if (this.#intents.length > 0) {
       for (const intent of this.#intents.splice(0)) this.outbox.add({ ...intent, sequence });
     }
-    this.#followers.clear();
+    // Clearing a map makes it anew, also where it is empty.
+    if (this.#followers.size > 0) this.#followers.clear();
     this.#cancels.committed();
     if (this.#changed.length > 0) {
       for (const orderId of this.#changed.splice(0)) this.#followUp(orderId);

@@ -29,10 +29,17 @@ export const systemClock: Clock = {
 
 /** Writes microseconds since the epoch in the one form that Holdfast writes. */
 export function timestamp(micros: number): Timestamp {
-  const ms = Math.floor(micros / 1000);
-  const fraction = String(micros - ms * 1000).padStart(3, '0');
-  return `${new Date(ms).toISOString().slice(0, -1)}${fraction}Z`;
+  const second = Math.floor(micros / 1e6);
+  if (second !== lastSecond) {
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, -4);
+    lastSecond = second;
+  }
+  return `${lastSecondText}${String(1e6 + micros - second * 1e6).slice(1)}Z`;
 }
+
+// Times are written one after the other, and mostly within a second: its text is made once.
+let lastSecond = Number.NaN;
+let lastSecondText = '';
 
 const isoPattern = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
 
