@@ -162,7 +162,8 @@ export class Outbox {
       call,
       (report) => {
         // Whatever an adapter answers, an exception here would have nobody to catch it.
-        if (typeof report !== 'object' || report === null) {
+        const isReport = typeof report === 'object' && report !== null;
+        if (!isReport || (report.order_id ?? orderId) !== orderId) {
           this.#answered({ request, orderId, error: noReport(request, orderId, report) });
         } else this.#answered({ request, orderId, report: { ...report, order_id: report.order_id ?? orderId } });
       },
@@ -211,7 +212,8 @@ function settle<T>(call: () => Promise<T>, done: (value: T) => void, failed: (er
 }
 
 function noReport(request: Answer['request'], orderId: string, answer: unknown): BrokerError {
-  const message = `${request} order ${orderId}: expected the broker's report of the order, got ${String(answer)}`;
+  const got = typeof answer === 'object' && answer !== null ? 'that of another order' : String(answer);
+  const message = `${request} order ${orderId}: expected the broker's report of the order, got ${got}`;
   return new BrokerError('BROKER_ANSWER_INVALID', message, { details: { order_id: orderId } });
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StrategyError } from '../../src/model/errors.ts';
+import type { Trade } from '../../src/model/market.ts';
 import { Puppet, rig } from '../support/engine-rig.ts';
 import { FakeBroker, rejected, unreachable } from '../support/fake-broker.ts';
 import { memoryHostState } from '../support/memory-host-state.ts';
@@ -133,6 +134,20 @@ describe('an engine that trades', () => {
     expect(ends).toEqual(['cable cut']);
     expect(alerted('FEED_FAILED')).toHaveLength(1);
     expect(engine.phase.kind).toBe('trading');
+  });
+
+  it('takes a feed that cannot even begin for one that failed', async () => {
+    const feed: AsyncIterable<Trade> = {
+      [Symbol.asyncIterator]() {
+        throw new Error('no cable');
+      },
+    };
+    const { engine, start, alerted } = rig({ feed });
+    await start();
+    expect(alerted('FEED_FAILED')[0]?.message).toContain('no cable');
+    expect(engine.phase.kind).toBe('trading');
+    await engine.stop();
+    expect(engine.phase.kind).toBe('stopped');
   });
 
   it('leaves out what is no market event, whatever a feed gives, says so once, and goes on', async () => {
@@ -310,8 +325,8 @@ describe('an order without an answer', () => {
     expect(broker.called('submitOrder')).toBe(1);
   });
 
-  it('is looked up as well where the adapter answers with no report at all', async () => {
-    for (const answer of [null, undefined, 'ok']) {
+  it('is looked up as well where the adapter answers with no report of it', async () => {
+    for (const answer of [null, undefined, 'ok', { order_id: 'another', status: 'open' }]) {
       const broker = new FakeBroker();
       const submit = broker.submitOrder.bind(broker);
       broker.submitOrder = (request) => submit(request).then(() => answer as never);
