@@ -77,7 +77,8 @@ export class PersistenceService implements PersistenceControl {
   readonly #onFatal: (error: unknown) => void;
   readonly #onClosed: () => void;
   #phase: Phase = { is: 'new' };
-  #enginePhase = 'restoring';
+  /** Null until the engine tells one, which a state without an engine never does. */
+  #enginePhase: string | null = null;
 
   constructor(options: PersistenceServiceOptions) {
     const { data, shared, incarnation, options: settings } = options.worker;
@@ -295,7 +296,7 @@ export class PersistenceService implements PersistenceControl {
       pid: process.pid,
       epoch: this.#options.epoch,
       incarnation: this.#incarnation,
-      phase: this.#enginePhase,
+      phase: this.#enginePhase ?? (begun === null ? 'restoring' : 'open'),
       durable_sequence: begun?.accepting.groups.durable ?? 0,
       received_sequence: begun?.restored.mirror.sequence ?? 0,
       durable_lag_ms: begun?.accepting.groups.lagMs ?? 0,

@@ -623,6 +623,13 @@ describe('status.json', () => {
     });
   });
 
+  it('tells that it is open where nobody tells of a phase', async () => {
+    const { begin, clock } = start();
+    await begin();
+    clock.advance(1_000);
+    expect(readStatus(nodeFileSystem, directory)).toMatchObject({ phase: 'open', epoch: 1 });
+  });
+
   it('tells at the end that it was closed in order, and through which sequence', async () => {
     const { service, engine, begin, closed } = start();
     await begin();
