@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { StateError } from '../model/errors.ts';
+import { ConfigError, StateError } from '../model/errors.ts';
 
 export interface ShutdownOptions {
   /** After this long the process ends itself by SIGKILL. Default 15,000. */
@@ -13,18 +13,26 @@ export interface ShutdownOptions {
  * stderr. When the deadline passes first, the state's own deadline did (SHUTDOWN_DEADLINE), or a second signal comes, the reason is
  * written and the process ends itself by SIGKILL (137): behind a thread that is stuck in a system call process.exit() never returns.
  * Returns what takes the handlers away again.
+ * @throws ConfigError SHUTDOWN_INVALID at once, and not at the signal, where `stop` is no function
  */
 export function onShutdownSignals(
   stop: (signal: NodeJS.Signals) => Promise<void>,
   options: ShutdownOptions = {},
 ): () => void {
+  if (typeof stop !== 'function') {
+    throw new ConfigError(
+      'SHUTDOWN_INVALID',
+      `onShutdownSignals(): expected a function that stops, got ${typeof stop}`,
+    );
+  }
   const { deadlineMs = 15_000, signals = ['SIGINT', 'SIGTERM'] } = options;
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) die(`a second ${signal} came before the state was closed`);
     stopping = true;
     const timer = setTimeout(() => die(`the state was not closed within ${deadlineMs} ms of ${signal}`), deadlineMs);
-    stop(signal).then(
+    // One that throws where it should reject has failed all the same.
+    new Promise<void>((resolve) => resolve(stop(signal))).then(
       () => {
         clearTimeout(timer);
         process.exit(0);
