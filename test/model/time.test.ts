@@ -21,6 +21,31 @@ describe('an instant', () => {
     expect(timestamp(micros(text))).toBe(utc);
   });
 
+  it('is read and written the same whatever second was read before it', () => {
+    const seconds = fc.constantFrom('2025-10-02T14:30:00', '2025-10-02T14:30:01', '1969-12-31T23:59:59');
+    const fractions = fc.constantFrom('', '.5', '.000001', '.123456', '.999999', '.1234567');
+    const zones = fc.constantFrom('Z', '+02:00', '-00:30');
+    const texts = fc.array(fc.tuple(seconds, fractions, zones), { minLength: 2, maxLength: 6 });
+    fc.assert(
+      fc.property(texts, (parts) => {
+        for (const [second, fraction, zone] of parts) {
+          const at = micros(`${second}${fraction}${zone}`);
+          const places = fraction.slice(1).padEnd(6, '0').slice(0, 6);
+          expect(at).toBe(Date.parse(`${second}${zone}`) * 1000 + Number(places));
+          expect(timestamp(at)).toBe(`${new Date(Math.floor(at / 1e6) * 1000).toISOString().slice(0, 19)}.${places}Z`);
+        }
+      }),
+    );
+  });
+
+  it.each(['2025-10-02T14:30:00.12a456Z', '2025-10-02T14:30:00.123456z', '2025-10-02T14:30:00.1234567'])(
+    '%j is none, also after one in its second',
+    (text) => {
+      micros('2025-10-02T14:30:00.123456Z');
+      expect(() => micros(text)).toThrow(expect.objectContaining({ code: 'TIMESTAMP_INVALID' }));
+    },
+  );
+
   it.each([
     '2025-10-02T14:30:00',
     '2025-10-02 14:30:00Z',
