@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../model/errors.ts';
-import { type Decimal, decimal } from '../model/money.ts';
+import { type Decimal, decimal, isDecimalString } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
 import { type Clock, systemClock } from '../model/time.ts';
 import type { PersistenceOptions } from '../persistence/protocol.ts';
@@ -22,7 +22,7 @@ export interface StateManagerOptions {
     readonly commits?: number;
     /** Bytes that the persistence worker wrote since, looked at about once a second. Default 64 MiB; 0 turns it off. */
     readonly journalBytes?: number;
-    /** Sum over the changes of positions of |change of amount| × price, whatever the currency. A decimal string. */
+    /** Sum over the changes of positions of |change of amount| × price, whatever the currency. A decimal string; "0" turns it off. */
     readonly notional?: string;
   };
   /** Checkpoint generations of a strategy that are kept: 2 to 100, default 3. */
@@ -136,13 +136,12 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
   }
   return {
     directory: isAbsolute(directory) ? directory : resolve(directory),
-    host: options.host ?? 'holdfast',
+    host: text('host', options.host ?? 'holdfast'),
     currency,
     checkpointIntervalMs: whole('checkpointIntervalMs', options.checkpointIntervalMs ?? 60_000, 0, 86_400_000),
     significantCommits: whole('significantChange.commits', significant.commits ?? 0, 0, Number.MAX_SAFE_INTEGER),
     significantBytes: whole('significantChange.journalBytes', significant.journalBytes ?? 64 * 2 ** 20, 0, 2 ** 50),
-    significantNotional:
-      significant.notional === undefined ? null : decimal(significant.notional, 'significantChange.notional'),
+    significantNotional: notional(significant.notional),
     generations: whole('generations', options.generations ?? 3, 2, 100),
     staleAfterMs: whole('staleAfterMs', options.staleAfterMs ?? 3_600_000, 0, Number.MAX_SAFE_INTEGER),
     unacknowledgedDeltasMax: whole('lag.unacknowledgedDeltasMax', lag.unacknowledgedDeltasMax ?? 256, 1, 1_000_000),
@@ -154,11 +153,11 @@ export function stateSettings(options: StateManagerOptions): StateSettings {
     restartBackoffMs: whole('restartBackoffMs', options.restartBackoffMs ?? 100, 0, 60_000),
     lastWordsMs: whole('lastWordsMs', options.lastWordsMs ?? 2_000, 0, 600_000),
     audit: auditSettings(options.audit ?? false),
-    force: options.force ?? false,
+    force: flag('force', options.force ?? false),
     fileSystem: options.fileSystem ?? null,
     limits: stateLimits(options),
-    logger: options.logger ?? stderrLogger(),
-    clock: options.clock ?? systemClock,
+    logger: methods('logger', options.logger ?? stderrLogger(), ['info', 'warn', 'error']),
+    clock: methods('clock', options.clock ?? systemClock, ['nowMicros', 'monotonicMs']),
   };
 }
 
@@ -183,7 +182,8 @@ export function persistenceOptions(settings: StateSettings, epoch: number): Pers
 
 function auditSettings(audit: boolean | AuditStateOptions): AuditSettings | null {
   if (audit === false) return null;
-  const given = audit === true ? {} : audit;
+  const given: AuditStateOptions = audit === true ? {} : audit;
+  assertGroup('audit', given);
   return {
     everyMs: whole('audit.everyMs', given.everyMs ?? 1_000, 1, 60_000),
     hangMs: whole('audit.hangMs', given.hangMs ?? 60_000, 10, 3_600_000),
@@ -231,6 +231,31 @@ function stateLimits(options: StateManagerOptions): StateLimits {
 function whole(option: string, value: number, min: number, max: number): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
   throw invalid(option, `a whole number from ${min} to ${max}`, value);
+}
+
+function text(option: string, value: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid(option, 'text of at least one character', value);
+}
+
+function flag(option: string, value: boolean): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalid(option, 'true or false', value);
+}
+
+function notional(value: string | undefined): Decimal | null {
+  if (value === undefined) return null;
+  if (!isDecimalString(value) || decimal(value).isNegative()) {
+    throw invalid('significantChange.notional', 'a decimal string such as "100000", "0" to turn it off', value);
+  }
+  return decimal(value).isZero() ? null : decimal(value);
+}
+
+function methods<T extends object>(option: string, value: T, names: readonly (keyof T & string)[]): T {
+  const given: unknown = value;
+  const isObject = typeof given === 'object' && given !== null;
+  if (isObject && names.every((name) => typeof value[name] === 'function')) return value;
+  throw invalid(option, `an object with ${names.join(', ')}`, value);
 }
 
 /** @throws ConfigError where an options object is something else: null, a path in place of `{ directory }` */

@@ -110,6 +110,13 @@ it.each([
   [{ significantChange: [] }, 'significantChange'],
   [{ stateValueMaxBytes: 2 ** 40 }, 'stateValueMaxBytes'],
   [{ hostStateMaxBytes: 2 ** 28 }, 'hostStateMaxBytes'],
+  [{ significantChange: { notional: 5 } }, 'significantChange.notional'],
+  [{ significantChange: { notional: '-1' } }, 'significantChange.notional'],
+  [{ host: 5 }, 'host'],
+  [{ force: 'yes' }, 'force'],
+  [{ audit: 'yes' }, 'audit'],
+  [{ logger: {} }, 'logger'],
+  [{ clock: {} }, 'clock'],
 ])('refuses %j in place of options by the name of the option', async (options, path) => {
   await expect(StateManager.open(options as never)).rejects.toMatchObject({
     name: 'ConfigError',
