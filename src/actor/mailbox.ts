@@ -65,7 +65,7 @@ export class Mailbox<T> {
   post(message: T): boolean {
     if (this.#closed || this.#size === this.capacity) return false;
     if (this.#size === this.#ring.length) this.#grow();
-    this.#ring[(this.#head + this.#size) % this.#ring.length] = message;
+    this.#ring[this.#place(this.#size)] = message;
     this.#size += 1;
     this.#schedule();
     return true;
@@ -102,8 +102,11 @@ export class Mailbox<T> {
 
   readonly #slice = (): void => {
     const { sliceMs, sliceCount, monotonicMs, onError, onSliceEnd, onIdle } = this.#options;
-    const endMs = monotonicMs() + sliceMs;
+    let readMs = monotonicMs();
+    const endMs = readMs + sliceMs;
     let left = Math.min(sliceCount, this.#size);
+    let stride = 1;
+    let unread = 0;
     try {
       do {
         const message = this.#take();
@@ -113,7 +116,14 @@ export class Mailbox<T> {
         } catch (error) {
           onError(error);
         }
-      } while (left > 0 && monotonicMs() < endMs);
+        unread += 1;
+        if (unread < stride) continue;
+        const nowMs = monotonicMs();
+        if (nowMs >= endMs) break;
+        stride = nextStride(stride, (nowMs - readMs) / sliceMs);
+        readMs = nowMs;
+        unread = 0;
+      } while (left > 0);
       onSliceEnd();
       if (this.#size === 0) onIdle();
     } finally {
@@ -128,9 +138,15 @@ export class Mailbox<T> {
     const message = this.#ring[this.#head] as T;
     // The ring must not keep a handled message alive.
     this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) % this.#ring.length;
+    this.#head = this.#place(1);
     this.#size -= 1;
     return message;
+  }
+
+  /** Where in the ring the message is that has so many before it. */
+  #place(offset: number): number {
+    const index = this.#head + offset;
+    return index < this.#ring.length ? index : index - this.#ring.length;
   }
 
   #hasRoom(): boolean {
@@ -140,9 +156,20 @@ export class Mailbox<T> {
   #grow(): void {
     const ring = new Array<T | undefined>(Math.min(this.#ring.length * 2, this.capacity));
     for (let index = 0; index < this.#size; index += 1) {
-      ring[index] = this.#ring[(this.#head + index) % this.#ring.length];
+      ring[index] = this.#ring[this.#place(index)];
     }
     this.#ring = ring;
     this.#head = 0;
   }
 }
+
+/**
+ * After how many messages the clock is read again: reading it costs as much as a message that changes nothing. While messages take
+ * long it is read after each.
+ * @param share of a slice that passed since it was read
+ */
+function nextStride(stride: number, share: number): number {
+  return share < 1 / strideMax ? Math.min(2 * stride, strideMax) : 1;
+}
+
+const strideMax = 8;

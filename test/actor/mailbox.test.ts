@@ -67,6 +67,50 @@ describe('a mailbox', () => {
     await mailbox.drain();
   });
 
+  test('reads the clock seldom while messages take no time', async () => {
+    let reads = 0;
+    const { mailbox, seen } = open({
+      sliceMs: 2,
+      monotonicMs: () => {
+        reads += 1;
+        return 0;
+      },
+    });
+    for (let message = 0; message < 96; message += 1) mailbox.post(message);
+    await turn();
+    expect(seen).toHaveLength(96);
+    expect(reads).toBeLessThan(20);
+  });
+
+  test('ends a slice at most seven messages late when they begin to take long', async () => {
+    let nowMs = 0;
+    const { mailbox, seen } = open({ sliceMs: 2, monotonicMs: () => nowMs }, (message) => {
+      if (message >= 50) nowMs += 10;
+    });
+    for (let message = 0; message < 100; message += 1) mailbox.post(message);
+    await turn();
+    expect(seen.length).toBeGreaterThan(50);
+    expect(seen.length).toBeLessThanOrEqual(58);
+    const before = seen.length;
+    await turn();
+    // The next slice does not trust them any more.
+    expect(seen).toHaveLength(before + 1);
+    await mailbox.drain();
+  });
+
+  test('reads the clock after each message again where some take a part of a slice', async () => {
+    let nowMs = 0;
+    const { mailbox, seen } = open({ sliceMs: 2, monotonicMs: () => nowMs }, (message) => {
+      // The 31st message is one after which the clock is read.
+      if (message === 30) nowMs += 0.5;
+      if (message > 30) nowMs += 5;
+    });
+    for (let message = 0; message < 100; message += 1) mailbox.post(message);
+    await turn();
+    expect(seen).toHaveLength(32);
+    await mailbox.drain();
+  });
+
   test('handles one message of each slice even when a slice has no time at all', async () => {
     const { mailbox, seen } = open({ sliceMs: 0 });
     mailbox.post(1);
