@@ -5,8 +5,8 @@ import type { Timestamp } from '../model/time.ts';
 import { CheckpointStore, type GenerationFile } from '../persistence/checkpoint-store.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import {
+  age,
   type CommonOptions,
-  duration,
   type ExitCode,
   left,
   paint,
@@ -145,11 +145,11 @@ function unknownStrategy(view: StateView, strategy: string): StateError {
 
 function print(document: InspectDocument): void {
   const { directory, epoch, sequence, age_ms, strategies } = document;
-  const age = age_ms === null ? '' : `, ${duration(age_ms)} old`;
+  const old = age_ms === null ? '' : `, ${age(age_ms)} old`;
   writeLine(
     sequence === 0 && strategies.length === 0
       ? `${directory}: nothing has been kept here yet`
-      : `${directory}: a restore gives epoch ${epoch}, sequence ${sequence}${age}`,
+      : `${directory}: a restore gives epoch ${epoch}, sequence ${sequence}${old}`,
   );
   if (document.stale) writeLine(paint('yellow', 'stale: positions and orders may have moved at the broker since'));
   for (const item of strategies) printStrategy(item);

@@ -108,6 +108,11 @@ export function duration(ms: number): string {
   return `${Math.round(ms / 86_400_000)} d`;
 }
 
+/** How old something is: a moment from now, as clocks and reads cross, is no age. */
+export function age(ms: number): string {
+  return duration(ms > -60_000 ? Math.max(0, ms) : ms);
+}
+
 /** "73,826", the same in every locale. */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US', { maximumFractionDigits: 0 });

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { PaperExchange } from '../brokers/paper/exchange.ts';
 import { startPaperServer } from '../brokers/paper/server.ts';
 import { ConfigError } from '../model/errors.ts';
@@ -7,6 +6,7 @@ import type { MarketEvent } from '../model/market.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
 import { micros, type Timestamp, timestamp } from '../model/time.ts';
+import { stopRequests } from '../state/stop-requests.ts';
 import { type CommonOptions, type ExitCode, errorLine, writeLine, writeNotice } from './output.ts';
 import { begin, type TapeFile, tapeFeed } from './tape-feed.ts';
 
@@ -53,7 +53,7 @@ export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode
     paused: options.paused ?? false,
     ...(begun === null ? {} : { tape: telling(begun.feed) }),
   });
-  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  const stopped = signalled();
   if (options.json === true) {
     // One line, so that a program can read it while this one goes on.
     writeLine(JSON.stringify({ url: server.url, ...(made ? { key_id: keys.keyId, secret_key: keys.secretKey } : {}) }));
@@ -69,6 +69,18 @@ export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode
   await stopped;
   await server.close();
   return 0;
+}
+
+/** Resolves at the first signal. While the server closes another one ends the process at once: there is nothing to lose. */
+function signalled(): Promise<void> {
+  const request = stopRequests();
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (request(signal) === 'second') process.exit(130);
+      resolve();
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  });
 }
 
 /** The server goes on without its tape, so whoever started it is told. */

@@ -5,6 +5,7 @@ import { micros, systemClock, type Timestamp, timestamp } from '../model/time.ts
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import { readStatus, type StatusFile } from '../persistence/status-file.ts';
 import {
+  age,
   type CommonOptions,
   duration,
   type ExitCode,
@@ -132,8 +133,8 @@ function print(view: StatusDocument): void {
     writeLine('nothing has been kept here yet');
   } else {
     const lag = view.durable_lag_ms === null ? '' : `, lag ${duration(view.durable_lag_ms)}`;
-    const age = view.age_ms === null ? '' : `, last sign of life ${duration(view.age_ms)} ago`;
-    writeLine(`epoch ${view.epoch}, durable sequence ${view.durable_sequence}${lag}${age}`);
+    const old = view.age_ms === null ? '' : `, last sign of life ${age(view.age_ms)} ago`;
+    writeLine(`epoch ${view.epoch}, durable sequence ${view.durable_sequence}${lag}${old}`);
   }
   if (view.last_error !== null) writeLine(paint('red', `writing fails: ${view.last_error}`));
   if (view.stale) {
@@ -175,7 +176,7 @@ function strategyTable(strategies: readonly StrategyStatus[]): string {
     strategies.map((row) => [
       row.strategy,
       String(row.sequence),
-      row.age_ms === null ? '' : duration(row.age_ms),
+      row.age_ms === null ? '' : age(row.age_ms),
       String(row.positions),
       String(row.open_orders),
       [[row.currency, row.cash_balance], ...Object.entries(row.other_cash)].map((c) => `${c[1]} ${c[0]}`).join(', '),

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { stopRequests } from '../state/stop-requests.ts';
 
 export interface StopSignals {
   /** Resolves with the first signal's name. */
@@ -9,12 +10,15 @@ export interface StopSignals {
   release(): void;
 }
 
-/** SIGINT and SIGTERM as two ways to say the same: the first asks to stop, a second one while stopping ends the process at once. */
+/** SIGINT and SIGTERM as two ways to say the same: the first asks to stop, a second one while stopping ends the process at once; the same within moments is one. */
 export function stopSignals(): StopSignals {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  const request = stopRequests();
   let first: NodeJS.Signals | null = null;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (first !== null) die(`a second signal (${signal}) while stopping`);
+    const asked = request(signal);
+    if (asked === 'echo') return;
+    if (asked === 'second') die(`a second signal (${signal}) while stopping`);
     first = signal;
     resolve(signal);
   };

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { ConfigError, StateError } from '../model/errors.ts';
+import { stopRequests } from './stop-requests.ts';
 
 export interface ShutdownOptions {
   /** After this long the process ends itself by SIGKILL. Default 15,000. */
@@ -10,8 +11,9 @@ export interface ShutdownOptions {
 
 /**
  * On the first of the signals calls `stop`, once. When it resolves the process exits with 0, when it rejects with 1 and the reason on
- * stderr. When the deadline passes first, the state's own deadline did (SHUTDOWN_DEADLINE), or a second signal comes, the reason is
- * written and the process ends itself by SIGKILL (137): behind a thread that is stuck in a system call process.exit() never returns.
+ * stderr. When the deadline passes first, the state's own deadline did (SHUTDOWN_DEADLINE), or a second signal comes (another one, or
+ * the same half a second after the first), the reason is written and the process ends itself by SIGKILL (137): behind a thread that is
+ * stuck in a system call process.exit() never returns.
  * Returns what takes the handlers away again.
  * @throws ConfigError SHUTDOWN_INVALID at once, and not at the signal, where `stop` is no function
  */
@@ -26,10 +28,11 @@ export function onShutdownSignals(
     );
   }
   const { deadlineMs = 15_000, signals = ['SIGINT', 'SIGTERM'] } = options;
-  let stopping = false;
+  const request = stopRequests();
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) die(`a second ${signal} came before the state was closed`);
-    stopping = true;
+    const asked = request(signal);
+    if (asked === 'echo') return;
+    if (asked === 'second') die(`a second ${signal} came before the state was closed`);
     const timer = setTimeout(() => die(`the state was not closed within ${deadlineMs} ms of ${signal}`), deadlineMs);
     // One that throws where it should reject has failed all the same.
     new Promise<void>((resolve) => resolve(stop(signal))).then(

@@ -2,7 +2,18 @@ import { Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { counted, duration, errorLine, left, paint, right, table, wrap, writeError } from '../../src/cli/output.ts';
+import {
+  age,
+  counted,
+  duration,
+  errorLine,
+  left,
+  paint,
+  right,
+  table,
+  wrap,
+  writeError,
+} from '../../src/cli/output.ts';
 import { Progress, waiting } from '../../src/cli/progress.ts';
 import { StateError } from '../../src/model/errors.ts';
 import { captured } from './support.ts';
@@ -73,6 +84,10 @@ describe('text for people', () => {
     [-5000, '-5.0 s'],
   ])('tells %i ms as %s', (ms, text) => {
     expect(duration(ms)).toBe(text);
+  });
+
+  it('takes a moment from now for no age, and tells of a clock that is wrong', () => {
+    expect([-27, 27, -3_600_000].map(age)).toEqual(['0 ms', '27 ms', '-1.0 h']);
   });
 
   it('counts', () => {
