@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../model/errors.ts';
 
@@ -92,10 +93,13 @@ function readPrivately(path: string): string {
   try {
     file = openSync(path, 'r');
   } catch (cause) {
-    throw new ConfigError('BROKER_KEYS_MISSING', `${path}: the file with the broker's keys cannot be opened`, {
-      cause,
-      details: { path },
-    });
+    const { code } = cause as NodeJS.ErrnoException;
+    const from = path === resolve(path) ? '' : '; a relative keysFile is looked for from the working directory';
+    throw new ConfigError(
+      'BROKER_KEYS_MISSING',
+      `${resolve(path)}: the file with the broker's keys cannot be opened (${code})${from}`,
+      { cause, details: { path } },
+    );
   }
   try {
     const stat = fstatSync(file);

@@ -43,8 +43,11 @@ export function parseAlpacaOptions(options: unknown): AlpacaOptions {
   const parsed = optionsSchema.safeParse(options ?? {});
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const path = issue?.path.join('.') ?? '';
-    throw invalid(path, issue?.message ?? 'not what was expected');
+    if (issue?.code === 'unrecognized_keys') {
+      const known = Object.keys(optionsSchema.shape).join(', ');
+      throw invalid(issue.keys.join(', '), `there is no such option; expected ${known}`);
+    }
+    throw invalid(issue?.path.join('.') ?? '', issue?.message ?? 'not what was expected');
   }
   return { ...parsed.data, url: checkUrl(parsed.data.url) };
 }

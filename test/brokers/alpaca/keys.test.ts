@@ -95,7 +95,7 @@ describe('options', () => {
     [{ url: 'nowhere' }, 'url'],
     [{ url: 'ftp://127.0.0.1' }, 'url'],
     [{ timeoutMs: 0 }, 'timeoutMs'],
-    [{ secretKey: 'canary' }, ''],
+    [{ secretKey: 'canary' }, 'secretKey'],
     [{ assets: { BTCUSD: 'BTC USD' } }, 'assets.BTCUSD'],
   ])('name what is wrong: %j', (options, path) => {
     let message = '';
