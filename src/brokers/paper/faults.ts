@@ -1,3 +1,5 @@
+import { ConfigError } from '../../model/errors.ts';
+
 /** How a paper broker can be told to misbehave, so that an engine's answer to it can be seen. */
 export const misbehaviorKinds = [
   /** An order, or a replacement, is accepted, and its answer is lost; with `on: "cancelOrder"`, a cancelation. */
@@ -56,7 +58,13 @@ export interface Misbehavior {
 export class Faults {
   #armed: { readonly fault: Misbehavior; left: number }[] = [];
 
+  /** @throws ConfigError MISBEHAVIOR_INVALID: a fault that never happens would let a test pass that tests nothing */
   arm(fault: Misbehavior): void {
+    const { kind, on } = fault;
+    if (!(misbehaviorKinds as readonly string[]).includes(kind)) throw invalid('kind', misbehaviorKinds, kind);
+    if (on !== undefined && !(brokerOperations as readonly string[]).includes(on)) {
+      throw invalid('on', brokerOperations, on);
+    }
     this.#armed.push({ fault, left: fault.times ?? 1 });
   }
 
@@ -102,4 +110,12 @@ export class Faults {
     this.#armed = this.#armed.filter(({ left }) => left > 0);
     return entry.fault;
   }
+}
+
+function invalid(field: string, expected: readonly string[], got: unknown): ConfigError {
+  return new ConfigError(
+    'MISBEHAVIOR_INVALID',
+    `misbehave(), ${field}: expected one of ${expected.join(', ')}, got ${JSON.stringify(got) ?? String(got)}`,
+    { details: { path: field } },
+  );
 }

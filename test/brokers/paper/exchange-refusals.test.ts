@@ -46,4 +46,13 @@ describe('what is refused', () => {
     expect(paper.replace(a, { order_id: 'b', limit_price: '99' })).toMatchObject({ amount: '3', limit_price: '99' });
     expect(() => paper.replace(a, { order_id: 'c', amount: '6' })).toThrow('already in "replaced" state');
   });
+
+  it.each([
+    [{ kind: 'http_503' }, 'http_503'],
+    [{ kind: 'delay', on: 'fetchOrders' }, 'fetchOrders'],
+  ])('refuses to misbehave in a way that it does not know: %j', (fault, got) => {
+    const paper = exchange();
+    expect(() => paper.misbehave(fault as never)).toThrow(got);
+    expect(paper.faults.armed()).toEqual([]);
+  });
 });
