@@ -47,8 +47,10 @@ function underWay(books: Books, draft: OrderSnapshot): Decimal {
       // What a replacement takes the place of does nothing beside it.
       if (order.order_id === draft.replaces) continue;
       if (order.amount.startsWith('-') !== isSale) continue;
-      left = left.plus(decimal(order.amount).minus(decimal(order.filled_amount)).abs());
+      // All have one sign: that of their sum is taken off once.
+      left = left.plus(decimal(order.amount));
+      if (order.filled_amount !== '0') left = left.minus(decimal(order.filled_amount));
     }
   }
-  return left;
+  return left.abs();
 }
