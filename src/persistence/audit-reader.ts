@@ -36,8 +36,9 @@ export interface AuditView {
 export function readAudit(fs: FileSystem, directory: string, filter: AuditFilter): AuditView {
   for (let attempt = 1; ; attempt += 1) {
     const { view, broken } = readOnce(fs, directory, filter);
-    // Beside a running engine the audit may have moved on, and segments may have gone, between the two reads.
-    if (!broken || view.database === null || attempt >= attemptsMax) return view;
+    // Beside a running engine the audit may have moved on, and segments may have gone, between the two reads, or while the journal
+    // was read: then nothing at all was found, or a gap that is none.
+    if ((!broken && view.through !== null) || attempt >= attemptsMax) return view;
   }
 }
 

@@ -5,6 +5,8 @@ import { type AuditDocument, audit } from '../../src/cli/audit.ts';
 import { resume } from '../../src/cli/resume.ts';
 import { reconciliationReportNote } from '../../src/model/event.ts';
 import { UNASSIGNED } from '../../src/model/names.ts';
+import { readAudit } from '../../src/persistence/audit-reader.ts';
+import { nodeFileSystem } from '../../src/persistence/node-file-system.ts';
 import { StateManager } from '../../src/state/state-manager.ts';
 import type { StateManagerOptions } from '../../src/state/state-options.ts';
 import { auditedLog } from '../support/audited.ts';
@@ -146,6 +148,22 @@ describe('holdfast audit', () => {
     expect(existsSync(join(killed, 'audit.db'))).toBe(false);
     const { stdout } = await captured(() => audit(killed, {}));
     expect(stdout).toContain('from the journal alone');
+  });
+
+  it('looks again where segments went away while it read them, beside an engine that never had an audit', async () => {
+    const state = await open({ audit: false });
+    await trade(state);
+    let readings = 0;
+    const readdir = (path: string): string[] => {
+      readings += 1;
+      return readings === 1 ? [] : nodeFileSystem.readdir(path);
+    };
+    const racing = new Proxy(nodeFileSystem, {
+      get: (target, name) => (name === 'readdir' ? readdir : Reflect.get(target, name, target)),
+    });
+    const { through, log } = readAudit(racing, directory, { orderId: 'o-1' });
+    expect(through).toEqual({ epoch: state.epoch, sequence: state.durableSequence });
+    expect(log.length).toBeGreaterThan(0);
   });
 
   it('marks orders that were open when the audit began', async () => {
