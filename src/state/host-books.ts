@@ -128,6 +128,13 @@ export class HostBooks {
     return book;
   }
 
+  /** Takes back the registration of a book that nobody holds yet, with all that is staged in it. */
+  unregister(book: Book): void {
+    book.rollbackTo(0);
+    this.#log.forget(book);
+    this.#books.delete(book.name);
+  }
+
   /** The book of a strategy that is known. */
   book(name: string): Book | undefined {
     return this.#books.get(name);

@@ -262,12 +262,15 @@ export class StateManager implements HostState, CheckpointCalls {
    */
   async saveCheckpoint(strategy: string, state: StateToSave): Promise<StateCheckpoint> {
     if (this.#closing !== null) throw stateClosed();
+    const isKnown = this.#books.book(strategy) !== undefined;
     const book = this.#books.register(strategy);
     const savepoint = book.savepoint();
     try {
       replaceWhole(book, state);
     } catch (error) {
-      book.rollbackTo(savepoint);
+      // A strategy that a refused state has made known would be none that is new at the next start.
+      if (isKnown) book.rollbackTo(savepoint);
+      else this.#books.unregister(book);
       throw error;
     }
     this.commit();

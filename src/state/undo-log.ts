@@ -82,6 +82,14 @@ export class UndoLog<Book extends Undoable> {
     for (let i = kept.length - 1; i >= 0; i -= 1) this.#entries.push(kept[i] as Entry<Book>);
   }
 
+  /** Drops what `book` has staged, its registration included, without undoing it. */
+  forget(book: Book): void {
+    this.#entries = this.#entries.filter((entry) => {
+      if (entry.book === book) this.#bytes -= entry.bytes;
+      return entry.book !== book;
+    });
+  }
+
   /** Hands over everything staged, oldest first, and forgets it: from here it cannot be undone. */
   drain(visit: (book: Book, change: StagedChange, bytes: number) => void): void {
     const entries = this.#entries;

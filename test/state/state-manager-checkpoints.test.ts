@@ -203,6 +203,18 @@ describe('saving and loading one strategy', () => {
     expect(state.register('alpha').snapshot()).toEqual(before);
   });
 
+  it('does not make a strategy known by a state that is refused', async () => {
+    const state = await rig.open();
+    for (const change of [{ strategy_state: { x: 1, f: () => 1 } }, { positions: null }]) {
+      const wrong: unknown = { ...saved, ...change };
+      await expect(state.saveCheckpoint('misspelled', wrong as typeof saved)).rejects.toThrow('misspelled');
+    }
+    expect(state.commit()).toBe(0);
+    expect(state.strategies()).toEqual([]);
+    await state.saveCheckpoint('misspelled', saved);
+    expect(state.strategies()).toEqual(['misspelled']);
+  });
+
   it('stages nothing once the state is closing', async () => {
     const state = await rig.open();
     await state.saveCheckpoint('alpha', saved);
