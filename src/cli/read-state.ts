@@ -88,10 +88,11 @@ function list(directory: string): readonly string[] {
   try {
     return readdirSync(directory);
   } catch (cause) {
-    throw new StateError('READ_FAILED', `${directory}: cannot be listed: ${(cause as Error).message}`, {
-      cause,
-      details: { path: directory },
-    });
+    throw new StateError(
+      'READ_FAILED',
+      `${directory}: cannot be listed: ${(cause as Error).message}. Look at it as the user that the engine runs as.`,
+      { cause, details: { path: directory } },
+    );
   }
 }
 
