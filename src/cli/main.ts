@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ConfigError } from '../model/errors.ts';
 import { reconciliationPolicies } from '../reconciliation/types.ts';
 import { endWithParent } from './end-with-parent.ts';
+import { assertNode } from './node-version.ts';
 import { type ExitCode, writeError } from './output.ts';
 
 /*
@@ -185,6 +186,7 @@ async function main(): Promise<void> {
 }
 
 async function runs(run: Run): Promise<void> {
+  assertNode();
   process.exitCode = await run();
 }
 
