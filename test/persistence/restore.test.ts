@@ -443,7 +443,7 @@ describe("a file in the seed's format", () => {
     fs.put('alpha_checkpoint.json', seed('alpha'));
     fs.put('beta_checkpoint.json', seed('beta', '1'));
     const { mirror, recovery } = restored(fs);
-    expect(recovery).toMatchObject({ epoch: 0, sequence: 0, lost: [], timestamp: '2025-10-02T14:00:00Z' });
+    expect(recovery).toMatchObject({ epoch: 0, sequence: 0, lost: [], timestamp: '2025-10-02T14:00:00.000000Z' });
     expect(recovery.used).toMatchObject([{ source: 'seed_checkpoint', file: 'alpha_checkpoint.json' }, {}]);
     expect(mirror.snapshot('alpha').cash_balance).toBe('25000.00');
     expect(mirror.sequence).toBe(0);
