@@ -1,6 +1,6 @@
 import type { SnapshotDelta } from '../model/delta.ts';
 import type { AuditBatch } from './audit-batch.ts';
-import { type AuditRow, foundOrders } from './audit-rows.ts';
+import { type AuditRow, foundOrders, noColumns } from './audit-rows.ts';
 import type { FollowedGroup, JournalPlace } from './journal-follower.ts';
 import { recordsOf } from './journal-walk.ts';
 import type { JournalRecord } from './records.ts';
@@ -125,19 +125,5 @@ function beginningRow(epoch: number, base: number, from: JournalPlace | null, at
 }
 
 function ownRow(epoch: number, sequence: number, at: string): Omit<AuditRow, 'kind' | 'event'> {
-  return {
-    epoch,
-    sequence,
-    ordinal: -1,
-    at,
-    strategy: null,
-    order_id: null,
-    broker_order_id: null,
-    asset: null,
-    amount: null,
-    price: null,
-    status: null,
-    execution_id: null,
-    reason: null,
-  };
+  return { ...noColumns, epoch, sequence, ordinal: -1, at, strategy: null };
 }

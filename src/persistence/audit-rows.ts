@@ -88,7 +88,8 @@ export function foundOrders(
 
 type Columns = Omit<AuditRow, 'epoch' | 'sequence' | 'ordinal' | 'at' | 'strategy'>;
 
-const nothing = {
+/** The columns that a row fills in as far as it has them. */
+export const noColumns: Omit<Columns, 'kind' | 'event'> = {
   order_id: null,
   broker_order_id: null,
   asset: null,
@@ -100,7 +101,7 @@ const nothing = {
 };
 
 function columns(event: StateEvent): Columns {
-  const common = { ...nothing, kind: event.kind, event: JSON.stringify(event) };
+  const common = { ...noColumns, kind: event.kind, event: JSON.stringify(event) };
   switch (event.kind) {
     case 'order_intent': {
       const { order_id, broker_order_id, asset, amount, status, reason } = event.order;

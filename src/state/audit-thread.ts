@@ -32,27 +32,5 @@ export const startAuditThread: StartAudit = ({ incarnation, shared, options, hea
     env: threadEnv(),
     ...(heapMbMax === null ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } }),
   });
-  return new Running(thread, port1);
+  return Object.assign(thread, { port: port1 });
 };
-
-class Running implements AuditThread {
-  readonly port: MessagePort;
-  readonly #thread: Thread;
-
-  constructor(thread: Thread, port: MessagePort) {
-    this.#thread = thread;
-    this.port = port;
-  }
-
-  get cause(): Error | null {
-    return this.#thread.cause;
-  }
-
-  onEnd(listener: (cause: Error) => void): () => void {
-    return this.#thread.onEnd(listener);
-  }
-
-  terminate(): Promise<void> {
-    return this.#thread.terminate();
-  }
-}

@@ -33,29 +33,8 @@ export const startPersistenceThread: StartPersistence = ({ incarnation, shared, 
     transfer: [data.port2, control.port2],
     env: threadEnv(),
   });
-  return new Running(thread, data.port1, createAsker<PersistenceControl>(control.port1, thread));
+  return Object.assign(thread, {
+    data: data.port1,
+    control: createAsker<PersistenceControl>(control.port1, thread),
+  });
 };
-
-class Running implements PersistenceThread {
-  readonly data: MessagePort;
-  readonly control: Asker<PersistenceControl>;
-  readonly #thread: Thread;
-
-  constructor(thread: Thread, data: MessagePort, control: Asker<PersistenceControl>) {
-    this.#thread = thread;
-    this.data = data;
-    this.control = control;
-  }
-
-  get cause(): Error | null {
-    return this.#thread.cause;
-  }
-
-  onEnd(listener: (cause: Error) => void): () => void {
-    return this.#thread.onEnd(listener);
-  }
-
-  terminate(): Promise<void> {
-    return this.#thread.terminate();
-  }
-}
