@@ -49,10 +49,12 @@ export class Checkpointing {
     }
   }
 
-  /** The newest file of a strategy, written first where it does not hold everything committed up to `changedAt`. */
-  async load(strategy: string, changedAt: number): Promise<StateCheckpoint> {
+  /** The newest file of a strategy, written first where it does not hold everything committed; null where there is nothing of it. */
+  async load(strategy: string): Promise<StateCheckpoint | null> {
+    const book = this.#options.books.book(strategy);
+    if (book === undefined || !book.hasHistory) return null;
     const held = this.#held.get(strategy);
-    if (held === undefined || held < changedAt) await this.write('on_demand', [strategy]);
+    if (held === undefined || held < book.changedAt) await this.write('on_demand', [strategy]);
     return await this.read(strategy);
   }
 

@@ -7,8 +7,8 @@ import { acquireLock, type StateLock } from '../persistence/lock.ts';
 import { nodeFileSystem } from '../persistence/node-file-system.ts';
 import type { Opened } from '../persistence/protocol.ts';
 import { prepareStateDirectory } from '../persistence/state-directory.ts';
-import { AuditSession } from './audit-session.ts';
-import { startAuditThread } from './audit-thread.ts';
+import { auditOf } from './audit-of-state.ts';
+import type { AuditSession } from './audit-session.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
 import { Checkpointing } from './checkpointing.ts';
 import { endOf, finish } from './closing.ts';
@@ -24,15 +24,9 @@ import { Posting } from './posting.ts';
 import { logRecovery } from './recovery-log.ts';
 import { SharedWords } from './shared-words.ts';
 import { stateClosed } from './state-errors.ts';
-import {
-  type AuditSettings,
-  persistenceOptions,
-  type StateManagerOptions,
-  type StateSettings,
-  stateSettings,
-} from './state-options.ts';
+import { persistenceOptions, type StateManagerOptions, type StateSettings, stateSettings } from './state-options.ts';
 import { StateReports } from './state-reports.ts';
-import { replaceWhole } from './whole-state.ts';
+import { stageWhole } from './whole-state.ts';
 
 /*
  * The state of a host on the engine's thread: live books, posts of what changed, and what came back as durable.
@@ -152,7 +146,7 @@ export class StateManager implements HostState, CheckpointCalls {
         notice: (level, message) => this.#reports.notice(level, message),
       },
     });
-    this.#audit = settings.audit === null ? null : auditSession(settings, settings.audit, this.#words, this.#reports);
+    this.#audit = auditOf(settings, this.#words, this.#reports);
     this.#checkpoints = new Checkpointing({
       directory: settings.directory,
       clock: settings.clock,
@@ -256,23 +250,10 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#reports.events.off(event, listener);
   }
 
-  /**
-   * As in CheckpointCalls. What StateToSave does not name stays: halt, broker cursor, cash in other currencies. What anybody has
-   * staged is committed with it; where `state` is refused, nothing of it is.
-   */
+  /** As in CheckpointCalls. What anybody has staged is committed with it; where `state` is refused, nothing of it is. */
   async saveCheckpoint(strategy: string, state: StateToSave): Promise<StateCheckpoint> {
     if (this.#closing !== null) throw stateClosed();
-    const isKnown = this.#books.book(strategy) !== undefined;
-    const book = this.#books.register(strategy);
-    const savepoint = book.savepoint();
-    try {
-      replaceWhole(book, state);
-    } catch (error) {
-      // A strategy that a refused state has made known would be none that is new at the next start.
-      if (isKnown) book.rollbackTo(savepoint);
-      else this.#books.unregister(book);
-      throw error;
-    }
+    stageWhole(this.#books, strategy, state);
     this.commit();
     await this.#checkpoints.write('on_demand', [strategy]);
     return await this.#checkpoints.read(strategy);
@@ -280,9 +261,7 @@ export class StateManager implements HostState, CheckpointCalls {
 
   /** As in CheckpointCalls: the strategy's newest checkpoint file, written first where it does not hold everything committed. */
   async loadCheckpoint(strategy: string): Promise<StateCheckpoint | null> {
-    const book = this.#books.book(strategy);
-    if (book === undefined || !book.hasHistory) return null;
-    return await this.#checkpoints.load(strategy, book.changedAt);
+    return await this.#checkpoints.load(strategy);
   }
 
   /**
@@ -371,30 +350,6 @@ export class StateManager implements HostState, CheckpointCalls {
     if (finishMs > 0) await this.#audit?.finish(this.durableSequence, finishMs);
     await this.#audit?.stop();
   }
-}
-
-function auditSession(
-  { directory, restartsMax, restartBackoffMs }: StateSettings,
-  { everyMs, hangMs, heapMbMax, fileSystem }: AuditSettings,
-  words: SharedWords,
-  reports: StateReports,
-): AuditSession {
-  return new AuditSession({
-    audit: { directory, everyMs, fileSystem },
-    shared: words.buffer,
-    start: startAuditThread,
-    hangMs,
-    heapMbMax,
-    restartsMax,
-    restartBackoffMs,
-    hooks: {
-      gap: (message) => reports.audit('gap', message),
-      restarted: (incarnation, { message }) =>
-        reports.audit('restarted', `the audit worker ended and is replaced (incarnation ${incarnation}): ${message}`),
-      failed: ({ message }) => reports.audit('failed', `the audit stands still until the next start: ${message}`),
-      notice: (level, message) => reports.auditNotice(level, message),
-    },
-  });
 }
 
 const nothingRecovered: Recovery = {

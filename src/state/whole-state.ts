@@ -1,12 +1,28 @@
 import { StateError } from '../model/errors.ts';
 import type { Book } from './book.ts';
+import type { HostBooks } from './host-books.ts';
 import type { StateToSave } from './host-state.ts';
 
 /**
- * Stages what makes a book equal to `state`: what is named in it is replaced, and what it does not know stays as it is.
- * @throws StateError ENTRY_INVALID, STATE_VALUE_INVALID and what else the setters throw; a part may be staged then
+ * Stages what makes a strategy's book equal to `state`, where none is a new one. What StateToSave does not name stays: halt, broker
+ * cursor, cash in other currencies.
+ * @throws StateError ENTRY_INVALID, STATE_VALUE_INVALID and what else the setters throw: nothing of `state` is staged then
  */
-export function replaceWhole(book: Book, state: StateToSave): void {
+export function stageWhole(books: HostBooks, strategy: string, state: StateToSave): void {
+  const isKnown = books.book(strategy) !== undefined;
+  const book = books.register(strategy);
+  const savepoint = book.savepoint();
+  try {
+    replaceWhole(book, state);
+  } catch (error) {
+    // A strategy that a refused state has made known would be none that is new at the next start.
+    if (isKnown) book.rollbackTo(savepoint);
+    else books.unregister(book);
+    throw error;
+  }
+}
+
+function replaceWhole(book: Book, state: StateToSave): void {
   assertForm(book.name, state);
   const assets = keysOnce(book.name, 'positions', 'asset', state.positions);
   keysOnce(book.name, 'pending_orders', 'order_id', state.pending_orders);
