@@ -53,7 +53,7 @@ export type {
   ReconciliationPolicy,
   ReconciliationReport,
 } from './reconciliation/types.ts';
-export type { HostState, HostStateEvents, StateToSave, StrategyState } from './state/host-state.ts';
+export type { AssetTotals, HostState, HostStateEvents, StateToSave, StrategyState } from './state/host-state.ts';
 export { PositionReconciler, type PositionReconcilerOptions } from './state/position-reconciler.ts';
 export { onShutdownSignals, type ShutdownOptions } from './state/shutdown-signals.ts';
 export { StateManager } from './state/state-manager.ts';

@@ -1,6 +1,6 @@
 import { decimal } from '../model/money.ts';
 import { UNASSIGNED } from '../model/names.ts';
-import type { HostState, StrategyState } from '../state/host-state.ts';
+import type { AssetTotals, HostState, StrategyState } from '../state/host-state.ts';
 import type { ClientOrderIds } from './client-order-id.ts';
 
 /** The books of one account: each strategy's, those of strategies that do not run now, and what belongs to nobody. */
@@ -46,12 +46,16 @@ export class Books {
   }
 
   /**
-   * Whether any book has the execution. All are asked: a broker may list an execution without our order id, and by then the order
-   * has ended and only the book that has it remembers.
+   * Whether any book has the execution. One does not suffice: a broker may list an execution without our order id, and by then the
+   * order has ended and only the book that has it remembers.
    */
   haveExecution(executionId: string): boolean {
-    for (const book of this.all()) if (book.hasExecution(executionId)) return true;
-    return false;
+    return this.#state.hasExecution(executionId);
+  }
+
+  /** What all books together have in an asset. The venue sees nothing else. */
+  inAsset(asset: string): AssetTotals {
+    return this.#state.inAsset(asset);
   }
 
   /** Whose order an id says it is; what is not ours is UNASSIGNED. */

@@ -1,5 +1,6 @@
 import { type Decimal, type DecimalString, decimal, decimalString, zero } from '../model/money.ts';
-import type { OrderSnapshot } from '../model/order.ts';
+import { leftOf, type OrderSnapshot } from '../model/order.ts';
+import type { StrategyState } from '../state/host-state.ts';
 import type { Books } from './books.ts';
 
 /** An order that would take the account's position through zero, as the two that a venue takes in its place. */
@@ -10,13 +11,17 @@ export interface Crossing {
   readonly open: DecimalString;
 }
 
-/** How a drafted order splits where it crosses; null where it does not. The venue sees one position: that of all books. */
-export function crossingOf(books: Books, draft: OrderSnapshot): Crossing | null {
-  const { asset, amount } = draft;
-  const held = heldInAccount(books, asset);
-  const wanted = decimal(amount);
-  if (held.isZero() || held.isNegative() === wanted.isNegative()) return null;
-  const free = held.abs().minus(underWay(books, draft));
+/**
+ * How an order splits where it crosses; null where it does not. The venue sees one position: that of all books.
+ * @param draft as it is staged in its book
+ */
+export function crossingOf(books: Books, book: StrategyState, draft: OrderSnapshot): Crossing | null {
+  const wanted = decimal(draft.amount);
+  if (!isAgainstPosition(books, draft)) return null;
+  const free = books
+    .inAsset(draft.asset)
+    .held.abs()
+    .minus(underWay(books, book, draft));
   if (wanted.abs().lte(free)) return null;
   const close = free.isNegative() ? zero : free.times(wanted.isNegative() ? -1 : 1);
   return { close: decimalString(close), open: decimalString(wanted.minus(close)) };
@@ -24,33 +29,21 @@ export function crossingOf(books: Books, draft: OrderSnapshot): Crossing | null 
 
 /** Whether the account holds the other side of what an order would open. */
 export function isAgainstPosition(books: Books, { asset, amount }: OrderSnapshot): boolean {
-  const held = heldInAccount(books, asset);
-  return !held.isZero() && held.isNegative() !== decimal(amount).isNegative();
-}
-
-function heldInAccount(books: Books, asset: string): Decimal {
-  let held = zero;
-  for (const book of books.all()) {
-    const position = book.position(asset);
-    if (position !== undefined) held = held.plus(decimal(position.amount));
-  }
-  return held;
+  const { held } = books.inAsset(asset);
+  return !held.isZero() && held.isNegative() !== isSale(amount);
 }
 
 /** What other open orders on the same side have still to do. */
-function underWay(books: Books, draft: OrderSnapshot): Decimal {
-  const isSale = draft.amount.startsWith('-');
-  let left = zero;
-  for (const book of books.all()) {
-    for (const order of book.orders()) {
-      if (order.asset !== draft.asset || order.order_id === draft.order_id) continue;
-      // What a replacement takes the place of does nothing beside it.
-      if (order.order_id === draft.replaces) continue;
-      if (order.amount.startsWith('-') !== isSale) continue;
-      // All have one sign: that of their sum is taken off once.
-      left = left.plus(decimal(order.amount));
-      if (order.filled_amount !== '0') left = left.minus(decimal(order.filled_amount));
-    }
-  }
-  return left.abs();
+function underWay(books: Books, book: StrategyState, draft: OrderSnapshot): Decimal {
+  const { asset, amount, replaces } = draft;
+  const all = books.inAsset(asset);
+  const others = (isSale(amount) ? all.toSell : all.toBuy).minus(leftOf(draft));
+  // What a replacement takes the place of does nothing beside it.
+  const old = replaces == null ? undefined : book.order(replaces);
+  const counts = old !== undefined && old.asset === asset && isSale(old.amount) === isSale(amount);
+  return (counts ? others.minus(leftOf(old)) : others).abs();
+}
+
+function isSale(amount: DecimalString): boolean {
+  return amount.startsWith('-');
 }

@@ -1,5 +1,5 @@
 import { decimal } from '../model/money.ts';
-import type { OrderSnapshot } from '../model/order.ts';
+import { leftOf, type OrderSnapshot } from '../model/order.ts';
 
 /**
  * Whether an order can add exposure in its asset while others there are unknown. It cannot when it, and every other order on its side
@@ -15,7 +15,7 @@ export function canAddExposure(amount: string, held: string, orders: readonly Or
   if (position.isZero() || position.isNegative() === wanted.isNegative()) return true;
   let closing = wanted.abs();
   for (const order of orders) {
-    const left = decimal(order.amount).minus(order.filled_amount);
+    const left = leftOf(order);
     if (left.isNegative() === wanted.isNegative()) closing = closing.plus(left.abs());
   }
   return closing.gt(position.abs());

@@ -1,7 +1,7 @@
 import { StrategyError } from '../model/errors.ts';
 import { type DecimalString, decimal, decimalString, isDecimalString } from '../model/money.ts';
 import { assetPattern } from '../model/names.ts';
-import { type OrderSnapshot, type OrderType, orderTypes, timesInForce } from '../model/order.ts';
+import { leftOf, type OrderSnapshot, type OrderType, orderTypes, timesInForce } from '../model/order.ts';
 import type { Timestamp } from '../model/time.ts';
 import type { NewOrder, OrderChange } from './strategy.ts';
 
@@ -62,7 +62,7 @@ export function draftReplacement(
     orderId,
     {
       asset: old.asset,
-      amount: change.amount ?? decimalString(decimal(old.amount).minus(old.filled_amount)),
+      amount: change.amount ?? decimalString(leftOf(old)),
       type: old.order_type,
       timeInForce: old.time_in_force ?? 'gtc',
       ...(limitPrice === undefined ? {} : { limitPrice }),

@@ -39,7 +39,7 @@ export class OrderGate {
     const { broker, books, orders } = this.#options;
     const savepoint = book.savepoint();
     const whole = this.#staged(book, () => orders.draft(book, wanted));
-    const crossing = broker.capabilities.crossing === 'split' ? crossingOf(books, whole) : null;
+    const crossing = broker.capabilities.crossing === 'split' ? crossingOf(books, book, whole) : null;
     if (crossing === null) return [whole];
     book.rollbackTo(savepoint);
     if (crossing.close === '0') {
@@ -69,7 +69,7 @@ export class OrderGate {
     const { broker, books, orders } = this.#options;
     const savepoint = book.savepoint();
     const draft = this.#staged(book, () => orders.draftReplacement(book, old, change));
-    if (broker.capabilities.crossing === 'split' && crossingOf(books, draft) !== null) {
+    if (broker.capabilities.crossing === 'split' && crossingOf(books, book, draft) !== null) {
       book.rollbackTo(savepoint);
       throw refused(
         book,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type DecimalString, decimalSchema } from './money.ts';
+import { type Decimal, type DecimalString, decimal, decimalSchema } from './money.ts';
 import { assetSchema } from './names.ts';
 import { type Timestamp, timestampSchema } from './time.ts';
 
@@ -75,4 +75,9 @@ const finalStatuses: ReadonlySet<string> = new Set(finalOrderStatuses);
 
 export function isFinal(status: OrderStatus): status is FinalOrderStatus {
   return finalStatuses.has(status);
+}
+
+/** What an order has still to do, signed. */
+export function leftOf({ amount, filled_amount }: Pick<OrderSnapshot, 'amount' | 'filled_amount'>): Decimal {
+  return decimal(amount).minus(decimal(filled_amount));
 }

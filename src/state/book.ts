@@ -5,6 +5,7 @@ import { isFinal, type OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { StrategySnapshot } from '../model/snapshot.ts';
 import { decodeStateValue, encodeSizedStateValue, type SizedStateValue } from '../model/state-value.ts';
+import type { AssetSums } from './asset-sums.ts';
 import { CommittedEntries } from './committed-entries.ts';
 import type { CommittedView } from './committed-view.ts';
 import type { CursorPosition } from './cursor-position.ts';
@@ -30,7 +31,8 @@ import {
 } from './entry-checks.ts';
 import { checkedEvent } from './event-checks.ts';
 import type { StrategyState } from './host-state.ts';
-import { type HostTotals, LiveEntries } from './live-entries.ts';
+import type { HostTotals } from './host-totals.ts';
+import { LiveEntries } from './live-entries.ts';
 import { commitTooLarge, type StateLimits, stateTooLarge } from './state-limits.ts';
 import type { StagedChange, UndoLog } from './undo-log.ts';
 import type { WholeStrategy } from './whole-posts.ts';
@@ -190,7 +192,7 @@ export class Book implements StrategyState {
     const execution = value.kind === 'fill' ? value.fill.execution_id : null;
     const newExecution = execution !== null && !this.#live.executions.has(execution) ? execution : null;
     this.#stage({ part: 'event', event: value, newExecution }, bytes);
-    if (newExecution !== null) this.#live.executions.add(newExecution);
+    if (newExecution !== null) this.#live.addExecution(newExecution);
   }
 
   hasExecution(executionId: string): boolean {
@@ -223,6 +225,11 @@ export class Book implements StrategyState {
   /** The sequence of the last commit that changed it; 0 before the first. */
   get changedAt(): number {
     return this.#changedAt;
+  }
+
+  /** Adds everything that it has in an asset, staged changes included, to sums that nobody asked for before. */
+  addTo(sums: AssetSums, asset: string): void {
+    this.#live.addTo(sums, asset);
   }
 
   /** Takes back one of its own staged changes; only the undo log calls it, newest change first. */

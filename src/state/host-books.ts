@@ -7,7 +7,8 @@ import type { Snapshot, StrategySnapshot } from '../model/snapshot.ts';
 import { type Clock, type Timestamp, timestamp } from '../model/time.ts';
 import { Book, type BookHost } from './book.ts';
 import { CommittedView, nothingStaged } from './committed-view.ts';
-import type { HostTotals } from './live-entries.ts';
+import type { AssetTotals } from './host-state.ts';
+import { HostTotals } from './host-totals.ts';
 import { defaultStateLimits, type StateLimits } from './state-limits.ts';
 import { UndoLog } from './undo-log.ts';
 import { assertOneRecord, eventsOf, wholePosts } from './whole-posts.ts';
@@ -48,7 +49,7 @@ export class HostBooks {
   readonly #books = new Map<string, Book>();
   readonly #log = new UndoLog<Book>();
   readonly #marks = new Map<string, DecimalString>();
-  readonly #totals: HostTotals = { held: new Map(), stateBytes: 0 };
+  readonly #totals = new HostTotals();
   readonly #marked = new Set<string>();
   readonly #host: BookHost;
   #dirty = new Set<Book>();
@@ -145,6 +146,18 @@ export class HostBooks {
       .filter((book) => book.name !== UNASSIGNED || book.holdsSomething)
       .map((book) => book.name)
       .sort();
+  }
+
+  /** Whether any strategy knows the execution. */
+  hasExecution(executionId: string): boolean {
+    return this.#totals.executions.has(executionId);
+  }
+
+  /** What all strategies together have in an asset, staged changes included. */
+  inAsset(asset: string): AssetTotals {
+    return this.#totals.asset(asset, (sums) => {
+      for (const book of this.#books.values()) book.addTo(sums, asset);
+    });
   }
 
   commit(): number {

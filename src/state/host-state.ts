@@ -1,5 +1,5 @@
 import type { Halt, StateEvent } from '../model/event.ts';
-import type { DecimalString } from '../model/money.ts';
+import type { Decimal, DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { Recovery } from '../model/recovery.ts';
@@ -31,6 +31,11 @@ export interface HostState {
   /** Those known, UNASSIGNED included where it holds something, sorted by name. */
   strategies(): readonly string[];
 
+  /** Whether a fill with this execution id is booked, in any strategy. */
+  hasExecution(executionId: string): boolean;
+  /** What all strategies together have in an asset. Asking costs what changed there since it was last asked. */
+  inAsset(asset: string): AssetTotals;
+
   /** Commits everything staged, of all strategies, as one sequence, and returns it; the current one where nothing is staged. */
   commit(): number;
   /** Takes back everything staged. */
@@ -55,6 +60,15 @@ export interface HostState {
   off<K extends keyof HostStateEvents>(event: K, listener: (...args: HostStateEvents[K]) => void): void;
   /** Final checkpoint (unless told otherwise), acknowledged; then the worker ends and the lock is free. Safe to call twice. */
   close(options?: { readonly checkpoint?: boolean; readonly deadlineMs?: number }): Promise<void>;
+}
+
+/** Over all strategies, staged changes included; always as of now. */
+export interface AssetTotals {
+  readonly held: Decimal;
+  /** What open orders have still to buy. */
+  readonly toBuy: Decimal;
+  /** What open orders have still to sell, negative. */
+  readonly toSell: Decimal;
 }
 
 export interface HostStateEvents {

@@ -16,7 +16,14 @@ import { deadlineAfter } from './deadline.ts';
 import { DeltaChannel } from './delta-channel.ts';
 import { Durability } from './durability.ts';
 import { HostBooks } from './host-books.ts';
-import type { CheckpointCalls, HostState, HostStateEvents, StateToSave, StrategyState } from './host-state.ts';
+import type {
+  AssetTotals,
+  CheckpointCalls,
+  HostState,
+  HostStateEvents,
+  StateToSave,
+  StrategyState,
+} from './host-state.ts';
 import { LastWords } from './last-words.ts';
 import { PersistenceSession } from './persistence-session.ts';
 import { type StartPersistence, startPersistenceThread } from './persistence-thread.ts';
@@ -193,6 +200,14 @@ export class StateManager implements HostState, CheckpointCalls {
 
   strategies(): readonly string[] {
     return this.#books.strategies();
+  }
+
+  hasExecution(executionId: string): boolean {
+    return this.#books.hasExecution(executionId);
+  }
+
+  inAsset(asset: string): AssetTotals {
+    return this.#books.inAsset(asset);
   }
 
   commit(): number {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Books } from '../../src/engine/books.ts';
 import { ClientOrderIds } from '../../src/engine/client-order-id.ts';
-import { crossingOf } from '../../src/engine/crossing.ts';
+import { type Crossing, crossingOf } from '../../src/engine/crossing.ts';
 import { draftOrder } from '../../src/engine/order-draft.ts';
 import type { OrderSnapshot } from '../../src/model/order.ts';
 import { memoryHostState } from '../support/memory-host-state.ts';
@@ -25,21 +25,38 @@ function booksWith(held: readonly string[], orders: readonly OrderSnapshot[]): B
   return books;
 }
 
+/** Stages a draft, as the gate does, and takes it back. */
+function crossing(books: Books, draft: OrderSnapshot): Crossing | null {
+  const book = books.register('one');
+  const savepoint = book.savepoint();
+  book.setOrder(draft);
+  const found = crossingOf(books, book, draft);
+  book.rollbackTo(savepoint);
+  return found;
+}
+
 describe('an order goes through zero', () => {
   test('by what is left when all books and what other orders have still to do are counted', () => {
     const books = booksWith(['7', '-2.5'], [order('a', '-3', '-1.5'), order('b', '-0.5'), order('c', '4')]);
-    expect(crossingOf(books, order('d', '-2.5'))).toBeNull();
-    expect(crossingOf(books, order('d', '-2.6'))).toEqual({ close: '-2.5', open: '-0.1' });
+    expect(crossing(books, order('d', '-2.5'))).toBeNull();
+    expect(crossing(books, order('d', '-2.6'))).toEqual({ close: '-2.5', open: '-0.1' });
   });
 
   test('also from below', () => {
     const books = booksWith(['-3'], [order('a', '2', '0.25'), order('b', '-9')]);
-    expect(crossingOf(books, order('d', '1.25'))).toBeNull();
-    expect(crossingOf(books, order('d', '2'))).toEqual({ close: '1.25', open: '0.75' });
+    expect(crossing(books, order('d', '1.25'))).toBeNull();
+    expect(crossing(books, order('d', '2'))).toEqual({ close: '1.25', open: '0.75' });
   });
 
   test('whole where other orders close all of it', () => {
     const books = booksWith(['1'], [order('a', '-1'), order('b', '-1')]);
-    expect(crossingOf(books, order('d', '-1'))).toEqual({ close: '0', open: '-1' });
+    expect(crossing(books, order('d', '-1'))).toEqual({ close: '0', open: '-1' });
+  });
+
+  test('beside what others do, and not beside the order that it replaces', () => {
+    const books = booksWith(['5'], [order('old', '-3', '-1'), order('other', '-2')]);
+    expect(crossing(books, { ...order('new', '-3'), replaces: 'old' })).toBeNull();
+    expect(crossing(books, { ...order('new', '-4'), replaces: 'old' })).toEqual({ close: '-3', open: '-1' });
+    expect(crossing(books, order('new', '-3'))).toEqual({ close: '-1', open: '-2' });
   });
 });

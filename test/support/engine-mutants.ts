@@ -119,5 +119,5 @@ function forgetful(state: MemoryHostState): MemoryHostState {
       },
     });
   };
-  return withState(state, { register: () => register });
+  return withState(state, { register: () => register, hasExecution: () => () => false });
 }

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../src/model/time.ts';
 import { DurableWaiters } from '../../src/state/durable-waiters.ts';
 import { Emitter } from '../../src/state/emitter.ts';
 import { HostBooks } from '../../src/state/host-books.ts';
-import type { HostState, HostStateEvents, StrategyState } from '../../src/state/host-state.ts';
+import type { AssetTotals, HostState, HostStateEvents, StrategyState } from '../../src/state/host-state.ts';
 
 export interface MemoryHostStateOptions {
   /** True (default): each commit becomes durable at the end of its turn. False: only by makeDurable(). */
@@ -110,6 +110,14 @@ class InMemory implements MemoryHostState {
 
   strategies(): readonly string[] {
     return this.#books.strategies();
+  }
+
+  hasExecution(executionId: string): boolean {
+    return this.#books.hasExecution(executionId);
+  }
+
+  inAsset(asset: string): AssetTotals {
+    return this.#books.inAsset(asset);
   }
 
   commit(): number {
