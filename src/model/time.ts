@@ -87,6 +87,15 @@ function isNoDay(text: string): boolean {
   return day > 28 && new Date(`${text.slice(0, 10)}T00:00:00Z`).getUTCDate() !== day;
 }
 
+export function isTimestamp(value: unknown): value is Timestamp {
+  try {
+    micros(value as Timestamp);
+    return typeof value === 'string';
+  } catch {
+    return false;
+  }
+}
+
 export const timestampSchema: z.ZodType<Timestamp> = z.string().superRefine((text, context) => {
   try {
     micros(text);

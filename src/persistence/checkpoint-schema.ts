@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { isOrder, isPosition } from '../model/entry-forms.ts';
 import { decimalSchema } from '../model/money.ts';
 import { assetSchema, strategyNameSchema } from '../model/names.ts';
-import { finalOrderStatuses, openOrderStatuses, orderTypes } from '../model/order.ts';
+import { finalOrderStatuses, type OrderSnapshot, openOrderStatuses, orderTypes } from '../model/order.ts';
+import type { PositionSnapshot } from '../model/position.ts';
 import { emptyCursor, type StateCheckpoint, type StrategySnapshot, strategySnapshotShape } from '../model/snapshot.ts';
 import { timestampSchema } from '../model/time.ts';
 
@@ -25,15 +27,25 @@ export type CheckpointHead = Omit<StrategySnapshot, 'strategy_state' | 'position
 const { strategy_state, positions, pending_orders, ...headShape } = strategySnapshotShape;
 export const checkpointHeadSchema: z.ZodType<CheckpointHead> = z.strictObject({ ...headShape, ...placeShape });
 
-const checkpointSchema = z.strictObject({
+const checkpointShape = {
   format: z.literal(checkpointFormat),
   format_version: z.literal(checkpointFormatVersion),
   ...headShape,
   strategy_state,
-  positions,
-  pending_orders,
   ...placeShape,
   checksum: z.string(),
+} satisfies z.ZodRawShape;
+/** For a file whose entries are known to be right, which they nearly always are. */
+const checkpointAroundEntriesSchema = z.strictObject({
+  ...checkpointShape,
+  positions: z.custom<readonly PositionSnapshot[]>(),
+  pending_orders: z.custom<readonly OrderSnapshot[]>(),
+}) satisfies z.ZodType<StateCheckpoint>;
+/** For any other, of which it says what is wrong. */
+const checkpointSchema = z.strictObject({
+  ...checkpointShape,
+  positions,
+  pending_orders,
 }) satisfies z.ZodType<StateCheckpoint>;
 
 /** The format that Holdfast grew from: no version, no place in the order, no checksum, and fewer fields in each entry. */
@@ -70,7 +82,8 @@ const seedSchema = z.strictObject({
 
 /** `value` is JSON whose checksum was verified: what is wrong in it is the fault of who wrote it, and still no state to trade on. */
 export function parseCheckpoint(value: Readonly<Record<string, unknown>>): DecodedCheckpoint {
-  const parsed = checkpointSchema.safeParse(value);
+  const entriesAreRight = areAll(value['positions'], isPosition) && areAll(value['pending_orders'], isOrder);
+  const parsed = (entriesAreRight ? checkpointAroundEntriesSchema : checkpointSchema).safeParse(value);
   if (!parsed.success) return { kind: 'damaged', why: whyNot(parsed.error, value) };
   return checked(parsed.data, value, false);
 }
@@ -111,18 +124,27 @@ function checked(
 /** Of two entries for one key a reader would keep one, and nobody could say which. Null where there are none. */
 export function whyTwice(snapshot: Pick<StrategySnapshot, 'positions' | 'pending_orders'>): string | null {
   const twice =
-    firstTwice(snapshot.positions.map((position) => position.asset)) ??
-    firstTwice(snapshot.pending_orders.map((order) => order.order_id));
+    firstTwice(snapshot.positions, ({ asset }) => asset) ??
+    firstTwice(snapshot.pending_orders, ({ order_id }) => order_id);
   return twice === null ? null : `it has two entries for ${JSON.stringify(twice)}`;
 }
 
-function firstTwice(keys: readonly string[]): string | null {
-  const seen = new Set<string>();
-  for (const key of keys) {
-    if (seen.has(key)) return key;
-    seen.add(key);
+function firstTwice<T>(entries: readonly T[], keyOf: (entry: T) => string): string | null {
+  // Entries that are sorted by their keys, as positions are, need no set to tell.
+  let last: string | null = null;
+  let seen: Set<string> | null = null;
+  for (const [index, entry] of entries.entries()) {
+    const key = keyOf(entry);
+    if (seen === null && last !== null && key <= last) seen = new Set(entries.slice(0, index).map(keyOf));
+    if (seen?.has(key)) return key;
+    seen?.add(key);
+    last = key;
   }
   return null;
+}
+
+function areAll(value: unknown, isRight: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isRight);
 }
 
 function whyNot(error: z.ZodError, value: unknown): string {

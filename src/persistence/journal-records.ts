@@ -1,5 +1,6 @@
 import { StateError } from '../model/errors.ts';
 import { strategyNamePattern } from '../model/names.ts';
+import type { Timestamp } from '../model/time.ts';
 import { journalFormatVersion } from './journal-format.ts';
 import type { JournalRecord } from './records.ts';
 
@@ -9,17 +10,60 @@ import type { JournalRecord } from './records.ts';
  * @throws StateError FORMAT_NEWER for a later format, JOURNAL_RECORD_INVALID for anything else that is no record
  */
 export function decodeRecords(bytes: Buffer, start: number, length: number): JournalRecord[] {
-  const records: JournalRecord[] = [];
-  const end = start + length;
-  let offset = start;
-  while (offset < end) {
-    const feed = bytes.indexOf(0x0a, offset);
-    if (feed < 0 || feed >= end) throw invalid('its last line does not end');
-    records.push(checkRecord(parse(bytes.toString('utf8', offset, feed))));
-    offset = feed + 1;
-  }
-  return records;
+  return Array.from(linesOf(bytes, start, length), ([from, to]) => decodeLine(bytes, from, to));
 }
+
+/** That a strategy's whole state stands here, without the state. */
+export interface WholeOutline {
+  readonly kind: 'whole';
+  readonly strategy: string;
+  readonly sequence: number;
+  readonly at: Timestamp;
+}
+
+/**
+ * The same, but of a whole state in an incarnation's beginning for which `isEnough` says so only the outline, which is how its line
+ * begins: the states are nearly all there is in a beginning, and often what they hold is known better from checkpoints.
+ */
+export function outlineRecords(
+  bytes: Buffer,
+  start: number,
+  length: number,
+  isEnough: (whole: WholeOutline) => boolean,
+): (JournalRecord | WholeOutline)[] {
+  return Array.from(linesOf(bytes, start, length), ([from, to]) => {
+    const whole = wholeOutline(bytes.toString('latin1', from, Math.min(to, from + outlineBytesMax)));
+    return whole !== null && isEnough(whole) ? whole : decodeLine(bytes, from, to);
+  });
+}
+
+function* linesOf(bytes: Buffer, start: number, length: number): Generator<readonly [from: number, to: number]> {
+  const end = start + length;
+  for (let from = start; from < end; ) {
+    const to = bytes.indexOf(0x0a, from);
+    if (to < 0 || to >= end) throw invalid('its last line does not end');
+    yield [from, to];
+    from = to + 1;
+  }
+}
+
+function decodeLine(bytes: Buffer, from: number, to: number): JournalRecord {
+  return checkRecord(parse(bytes.toString('utf8', from, to)));
+}
+
+/** In the one form in which such a line is written; null for any other, which is then parsed. */
+function wholeOutline(line: string): WholeOutline | null {
+  const match = wholePattern.exec(line);
+  if (match === null || match[1] !== match[2]) return null;
+  const [, , through, at, strategy] = match as unknown as [string, string, string, string, string];
+  const isRight = Number.isSafeInteger(Number(through)) && !strategy.includes('..');
+  return isRight ? { kind: 'whole', strategy, sequence: Number(through), at } : null;
+}
+
+const wholePattern =
+  /^\{"kind":"delta","previous":(0|[1-9]\d{0,15}),"through":(0|[1-9]\d{0,15}),"at":"([^"\\]{1,60})","strategies":\[\{"strategy":"([A-Za-z0-9][A-Za-z0-9._-]{0,99})","whole":true,/;
+/** More than the pattern can take. */
+const outlineBytesMax = 400;
 
 /** The record of one line, without its line feed. @throws StateError JOURNAL_RECORD_INVALID, FORMAT_NEWER */
 export function parseRecord<Kind extends JournalRecord['kind']>(

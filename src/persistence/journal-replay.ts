@@ -1,15 +1,22 @@
 import { CheckpointCorrupted, StateError } from '../model/errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { ChainSegment, JournalChain } from './journal-chain.ts';
+import type { WholeOutline } from './journal-records.ts';
 import { readSegment, scanSegment } from './journal-scan.ts';
-import { recordsOf } from './journal-walk.ts';
+import { outlinesOf } from './journal-walk.ts';
 import type { Mirror } from './mirror.ts';
 import type { JournalRecord } from './records.ts';
+
+export interface ReplayTrace {
+  /** Whether the strategy's start is that state, or later: then it need not be read. */
+  covers(whole: WholeOutline): boolean;
+  see(record: JournalRecord | WholeOutline, segment: ChainSegment): void;
+}
 
 /**
  * Applies the chain's last run to a mirror that holds the start points, segment by segment: memory does not grow with the journal.
  * @param from groups that end before this sequence are passed over unread: every strategy has a start there or later
- * @param see is called for each record that is read, before it is applied
+ * @param trace is told of each record that is read, before it is applied
  * @returns false where a file has gone since the chain was read
  * @throws CheckpointCorrupted JOURNAL_DAMAGED where the records are not what their headers say
  */
@@ -19,7 +26,7 @@ export function replay(
   chain: JournalChain,
   mirror: Mirror,
   from: number,
-  see: (record: JournalRecord, segment: ChainSegment) => void,
+  trace: ReplayTrace,
 ): boolean {
   const run = chain.run;
   if (run === null) return true;
@@ -37,8 +44,8 @@ export function replay(
         mirror.start(Math.max(mirror.sequence, last));
         continue;
       }
-      for (const record of recordsOf(segment.file, bytes, group)) {
-        see(record, segment);
+      for (const record of outlinesOf(segment.file, bytes, group, (whole) => trace.covers(whole))) {
+        trace.see(record, segment);
         if (record.kind === 'delta') applied(mirror, record, segment.file);
       }
     }

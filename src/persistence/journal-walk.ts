@@ -1,5 +1,5 @@
 import { CheckpointCorrupted, StateError } from '../model/errors.ts';
-import { decodeRecords } from './journal-records.ts';
+import { decodeRecords, outlineRecords, type WholeOutline } from './journal-records.ts';
 import type { ScannedGroup, SegmentScan } from './journal-scan.ts';
 import type { JournalRecord } from './records.ts';
 
@@ -46,8 +46,10 @@ export class SegmentWalk {
       // No delta is taken before the beginning is durable, so the group with `ready` was there, and is damaged.
       return { begun: this.#complete(), connects: true };
     }
-    for (const record of recordsOf(this.#file, this.#bytes, group)) {
-      if (record.kind === 'segment') {
+    for (const record of outlinesOf(this.#file, this.#bytes, group, () => true)) {
+      if (record.kind === 'whole') {
+        this.#expect(null, record.sequence).names.add(record.strategy);
+      } else if (record.kind === 'segment') {
         this.#currency = record.currency ?? null;
         if (record.from === null) {
           this.#state = 'running';
@@ -80,8 +82,22 @@ export class SegmentWalk {
 
 /** The records of one group. @throws StateError FORMAT_NEWER, CheckpointCorrupted JOURNAL_DAMAGED where a right CRC covers what is no record */
 export function recordsOf(file: string, bytes: Buffer, group: ScannedGroup): JournalRecord[] {
+  return named(file, group, () => decodeRecords(bytes, group.body, group.header.bytes));
+}
+
+/** The same, but as outlineRecords() gives them. */
+export function outlinesOf(
+  file: string,
+  bytes: Buffer,
+  group: ScannedGroup,
+  isEnough: (whole: WholeOutline) => boolean,
+): (JournalRecord | WholeOutline)[] {
+  return named(file, group, () => outlineRecords(bytes, group.body, group.header.bytes, isEnough));
+}
+
+function named<T>(file: string, group: ScannedGroup, decode: () => T): T {
   try {
-    return decodeRecords(bytes, group.body, group.header.bytes);
+    return decode();
   } catch (error) {
     if (!(error instanceof StateError)) throw error;
     const details = { path: file, offset: group.offset, group: group.header.group };

@@ -3,6 +3,8 @@ import type { RecoveryUse } from '../model/recovery.ts';
 import { micros, type Timestamp } from '../model/time.ts';
 import type { ChainSegment } from './journal-chain.ts';
 import { journalDamages } from './journal-damage.ts';
+import type { WholeOutline } from './journal-records.ts';
+import type { ReplayTrace } from './journal-replay.ts';
 import type { Mirror } from './mirror.ts';
 import type { JournalRecord } from './records.ts';
 import { type Evidence, unrestorable } from './restore-errors.ts';
@@ -14,7 +16,7 @@ type Use = { -readonly [K in keyof RecoveryUse]: RecoveryUse[K] };
  * Follows a replay: where each strategy's state begins, how new the newest sign of life is, and that no strategy is brought
  * forward from a state that it hasn't got.
  */
-export class RestoreTrace {
+export class RestoreTrace implements ReplayTrace {
   readonly #plan: RestorePlan;
   readonly #mirror: Mirror;
   readonly #evidence: Evidence;
@@ -46,12 +48,17 @@ export class RestoreTrace {
     return this.#mirror.strategies().flatMap((strategy) => this.#uses.get(strategy) ?? []);
   }
 
+  covers({ strategy, sequence }: Pick<WholeOutline, 'strategy' | 'sequence'>): boolean {
+    const use = this.#uses.get(strategy);
+    return use !== undefined && use.source === 'checkpoint' && sequence <= use.sequence;
+  }
+
   /**
    * Call before the record is applied.
    * @throws CheckpointCorrupted where it changes a strategy whose earlier state is missing
    */
-  see(record: JournalRecord, { file, name }: ChainSegment): void {
-    if (record.kind === 'heartbeat') this.#alive(record.at);
+  see(record: JournalRecord | WholeOutline, { file, name }: ChainSegment): void {
+    if (record.kind === 'heartbeat' || record.kind === 'whole') this.#alive(record.at);
     if (record.kind !== 'delta') return;
     this.#alive(record.at);
     const { previous, through } = record;
@@ -63,8 +70,7 @@ export class RestoreTrace {
       const restatedAt = this.#evidence.chain.run?.wholes.get(strategy)?.sequence ?? -1;
       if (whole === true) {
         this.#apart.delete(strategy);
-        const covered = use !== undefined && use.source === 'checkpoint' && through <= use.sequence;
-        if (covered) continue;
+        if (this.covers({ strategy, sequence: through })) continue;
         this.#uses.set(strategy, {
           strategy,
           source: 'journal',

@@ -90,8 +90,7 @@ function restoreOnce(fs: FileSystem, directory: string, options: RestoreOptions)
     mirror.load(decoded.checkpoint, generation.kind === 'seed' ? -1 : (generation.sequence ?? 0));
   }
   if (plan.replayFrom === null) mirror.start(plan.sequence);
-  else if (!replay(fs, directory, evidence.chain, mirror, plan.replayFrom, (...seen) => trace.see(...seen)))
-    return null;
+  else if (!replay(fs, directory, evidence.chain, mirror, plan.replayFrom, trace)) return null;
   trace.check();
 
   const damages = journalDamages(evidence.chain);
