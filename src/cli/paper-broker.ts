@@ -38,9 +38,11 @@ export async function paperBroker(options: PaperBrokerOptions): Promise<ExitCode
     throw usage(`--from ${options.from} is after --to ${options.to}: nothing of the tape is left`);
   }
   const begun = tapes.length === 0 ? null : await begin(tapeFeed(tapes, window));
-  const assets = new Set([...tapes.flatMap(({ asset }) => asset ?? []), ...(begun?.first ? [begun.first.asset] : [])]);
+  // What only the tape names may be anything; what the command names without a slash is taken for a share.
+  const first = begun?.first == null ? {} : { [begun.first.asset]: { currency, fractions: 'any' } as const };
+  const named = Object.fromEntries(tapes.flatMap(({ asset }) => (asset === undefined ? [] : [[asset, currency]])));
   const exchange = new PaperExchange({
-    assets: Object.fromEntries([...assets].map((asset) => [asset, currency])),
+    assets: { ...first, ...named },
     cash,
     listFromTape: true,
     ...(options.seed === undefined ? {} : { seed: options.seed }),

@@ -49,6 +49,27 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a part of a share is traded by an order for the day only, and never sold short',
+    described: { by: 'Can be fractionable for only market and day order types.' },
+    async run() {
+      const alpaca = adapter();
+      const part = market('part', 'AAPL', '1.5');
+      expect(await failure(alpaca.submitOrder(part))).toMatchObject({
+        code: 'BROKER_REJECTED',
+        details: { status: 422, broker_code: 42210000, broker_message: 'fractional orders must be DAY orders' },
+      });
+      await alpaca.submitOrder({ ...part, time_in_force: 'day' });
+      at.exchange.onMarket(trade('AAPL', '100', '5'));
+      await alpaca.submitOrder({ ...market('sold', 'AAPL', '-0.5'), time_in_force: 'day' });
+      at.exchange.onMarket(trade('AAPL', '100', '5'));
+      expect(await alpaca.fetchPositions()).toMatchObject([{ asset: 'AAPL', amount: '1' }]);
+      const short = { ...market('short', 'MSFT', '-0.5'), time_in_force: 'day' } as const;
+      expect(await failure(alpaca.submitOrder(short))).toMatchObject({
+        details: { broker_message: 'fractional orders cannot be sold short' },
+      });
+    },
+  },
+  {
     name: 'an order that would turn a long position short is refused, and passes as two',
     described: { by: 'Buying power or shares is not sufficient.' },
     async run() {

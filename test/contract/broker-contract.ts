@@ -85,7 +85,7 @@ export function describeBroker(name: string, open: () => Promise<BrokerHarness>)
     });
 
     it('keeps amounts that no float could hold', async () => {
-      await broker.submitOrder(market('a', 'AAPL', '0.100000001'));
+      await broker.submitOrder({ ...market('a', 'AAPL', '0.100000001'), time_in_force: 'day' });
       harness.market(trade('AAPL', '0.300000000003', '1'));
       expect(await broker.fetchPositions()).toMatchObject([{ amount: '0.100000001' }]);
       // 10000 − 0.100000001 × 0.300000000003

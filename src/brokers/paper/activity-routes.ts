@@ -1,6 +1,6 @@
 /** The account's activities: fills, and what is no trade, in one list or each type by itself. */
 import { z } from 'zod';
-import { micros } from '../../model/time.ts';
+import { micros, timestamp } from '../../model/time.ts';
 import type { PaperActivity } from './activities.ts';
 import { type AlpacaJson, activityJson, nonTradeJson } from './alpaca-json-activities.ts';
 import type { PaperExchange } from './exchange.ts';
@@ -44,13 +44,14 @@ function activities(exchange: PaperExchange, query: URLSearchParams, path: strin
   const types = path === null ? activity_types?.split(',') : [path];
   const from = after === undefined ? null : instant(after, 'after');
   const to = until === undefined ? null : instant(until, 'until');
+  const day = date === undefined ? null : timestamp(instant(date, 'date')).slice(0, 10);
   const upwards = direction === 'asc';
   const fits = ({ id, type, at }: Entry) =>
-    (types === undefined || types.includes(type)) &&
+    (types === undefined || types.some((wanted) => isOf(wanted, type))) &&
     (category === undefined || (category === 'trade_activity') === (type === 'FILL')) &&
     (from === null || micros(at) > from) &&
     (to === null || micros(at) < to) &&
-    (date === undefined || at.startsWith(date.slice(0, 10))) &&
+    (day === null || at.startsWith(day)) &&
     (page_token === undefined || (upwards ? id > page_token : id < page_token));
   // Ids sort in the order in which they were made, so a token is a place among them whether or not it is one of them.
   const fills = exchange.fills({ activity_id: upwards ? (page_token ?? null) : null, at: null });
@@ -62,6 +63,13 @@ function activities(exchange: PaperExchange, query: URLSearchParams, path: strin
     page.map((entry) => entry.json()),
     ({ symbol }) => String(symbol),
   );
+}
+
+/** Two of the types that can be asked for are names of several. */
+function isOf(wanted: string, type: string): boolean {
+  if (wanted === 'TRANS') return type === 'CSD' || type === 'CSW';
+  if (wanted === 'MISC') return !['CSD', 'CSW', 'DIV', 'FILL'].includes(type);
+  return wanted === type;
 }
 
 function merged(fills: readonly PaperFill[], others: readonly PaperActivity[]): readonly Entry[] {

@@ -63,6 +63,9 @@ export function checkFunds(book: Book, asset: ListedAsset, request: CheckedReque
   if (request.side === 'sell' && !book.shorts) {
     throw refuse('shorts_not_allowed', 'account is not allowed to short', { symbol: asset.name });
   }
+  if (request.side === 'sell' && asset.fractions === 'day' && !request.amount.isInteger()) {
+    throw refuse('invalid_request', 'fractional orders cannot be sold short', { symbol: asset.name });
+  }
   const cost = exposure(book, asset, request.side, request.amount, request.limit ?? request.stop);
   const power = buyingPower(book, asset.currency, without);
   if (cost.lte(power)) return;

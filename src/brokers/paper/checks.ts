@@ -2,6 +2,7 @@ import { type Decimal, type DecimalString, decimal, isDecimalString } from '../.
 import { type OrderType, orderTypes, type TimeInForce, timesInForce } from '../../model/order.ts';
 import type { OrderRequest } from '../adapter.ts';
 import { amountPlaces, pricePlaces } from './matching.ts';
+import type { ListedAsset } from './options.ts';
 import { refuse } from './refusals.ts';
 
 /** Amounts and prices are below this, so that what they multiply to can be written. */
@@ -39,9 +40,11 @@ export function checkRequest(request: OrderRequest): CheckedRequest {
   };
 }
 
-/** What an asset's class does not take. @throws BrokerError BROKER_REJECTED */
-export function checkClass(request: CheckedRequest, assetClass: 'us_equity' | 'crypto'): void {
-  if (assetClass !== 'crypto') return;
+/** What an asset does not take, whatever the account holds. @throws BrokerError BROKER_REJECTED */
+export function checkAsset(request: CheckedRequest, asset: ListedAsset): void {
+  if (asset.fractions === 'day' && !request.amount.isInteger() && request.timeInForce !== 'day')
+    throw refuse('invalid_request', 'fractional orders must be DAY orders');
+  if (asset.assetClass !== 'crypto') return;
   if (request.timeInForce !== 'gtc' && request.timeInForce !== 'ioc')
     throw refuse('invalid_request', 'invalid crypto time_in_force');
   if (request.type === 'stop') throw refuse('invalid_request', 'invalid order type for crypto order');

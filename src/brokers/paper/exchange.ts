@@ -9,7 +9,7 @@ import { PaperAccount } from './accounts.ts';
 import { bookActivity, type PaperActivity, type PaperActivityRequest } from './activities.ts';
 import { Announcer, type PaperListener } from './announcer.ts';
 import { type Book, cashOf, checkFunds, closes, feeOf, refuseWash } from './buying-power.ts';
-import { type CheckedRequest, checkClass, checkRequest } from './checks.ts';
+import { type CheckedRequest, checkAsset, checkRequest } from './checks.ts';
 import { Faults, type Misbehavior } from './faults.ts';
 import { type PaperIds, paperIds, uuidOf } from './ids.ts';
 import { Listings } from './listings.ts';
@@ -280,7 +280,7 @@ export class PaperExchange {
   }
 
   #check(asset: ListedAsset, request: CheckedRequest, without?: LiveOrder): void {
-    checkClass(request, asset.assetClass);
+    checkAsset(request, asset);
     if (this.#opposing === 'refuse') refuseWash(this.#book, asset.name, request);
     checkFunds(this.#book, asset, request, without);
   }

@@ -42,6 +42,11 @@ export interface PaperAsset {
    * crypto at Alpaca and the default for such a pair; "quote" is always the quote currency, the default for everything else.
    */
   readonly feeIn?: 'received' | 'quote';
+  /**
+   * How parts of a unit are traded. "day": only by orders for the day, and never sold short, as shares at Alpaca and the default for
+   * them. "any": like whole units, the default for coins and for what only a tape names, since nobody has said what it is.
+   */
+  readonly fractions?: 'day' | 'any';
 }
 
 export interface ListedAsset {
@@ -51,12 +56,14 @@ export interface ListedAsset {
   readonly feeBps: Decimal;
   /** What a buy's fee is taken in: "BTC" of "BTC/USD", which leaves the position; null for the quote currency. */
   readonly feeUnit: string | null;
+  readonly fractions: 'day' | 'any';
 }
 
 export interface CheckedOptions {
   readonly currency: string;
   readonly cash: ReadonlyMap<string, Decimal>;
   readonly assets: ReadonlyMap<string, ListedAsset>;
+  /** Lists what only a tape names. */
   list(name: string): ListedAsset;
 }
 
@@ -69,7 +76,7 @@ export function checkOptions(options: PaperExchangeOptions): CheckedOptions {
     ]),
   );
   const currency = checkCurrency(options.currency ?? [...cash.keys()][0] ?? 'USD', 'currency');
-  const list = (name: string, given: string | PaperAsset = currency): ListedAsset => {
+  const list = (name: string, given: string | PaperAsset = { currency, fractions: 'any' }): ListedAsset => {
     const asset = typeof given === 'string' ? { currency: given } : given;
     if (!assetPattern.test(name)) throw invalid(`assets.${name}`, 'an asset name of printable ASCII without spaces');
     const assetClass = asset.assetClass ?? (name.includes('/') ? 'crypto' : 'us_equity');
@@ -78,6 +85,7 @@ export function checkOptions(options: PaperExchangeOptions): CheckedOptions {
       currency: checkCurrency(asset.currency, `assets.${name}`),
       assetClass,
       feeUnit: (asset.feeIn ?? (assetClass === 'crypto' ? 'received' : 'quote')) === 'received' ? unitOf(name) : null,
+      fractions: asset.fractions ?? (assetClass === 'crypto' ? 'any' : 'day'),
       feeBps: checkFee(asset.feeBps ?? feeOf(options, asset.currency), `assets.${name}.feeBps`),
     };
   };

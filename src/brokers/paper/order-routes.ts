@@ -84,7 +84,15 @@ const newOrderSchema = z.object({
 });
 
 /** What the real one would act on and this one cannot: better refused than taken for a plain order. */
-const notTaken = ['take_profit', 'stop_loss', 'legs', 'trail_price', 'trail_percent', 'advanced_instructions'];
+const notTaken = [
+  'take_profit',
+  'stop_loss',
+  'legs',
+  'trail_price',
+  'trail_percent',
+  'advanced_instructions',
+  'position_intent',
+];
 
 function newOrder(exchange: PaperExchange, body: unknown): Parameters<PaperExchange['submit']>[0] {
   const order = parse(newOrderSchema, body);
@@ -144,15 +152,14 @@ const listSchema = z.object({
   until: z.string().optional(),
   symbols: z.string().optional(),
   side: z.enum(['buy', 'sell']).optional(),
+  asset_class: z.string().optional(),
   after_order_id: z.string().optional(),
   before_order_id: z.string().optional(),
 });
 
 function orders(exchange: PaperExchange, query: URLSearchParams): readonly PaperOrder[] {
-  const { status, limit, direction, after, until, symbols, side, after_order_id, before_order_id } = parse(
-    listSchema,
-    Object.fromEntries(query),
-  );
+  const given = parse(listSchema, Object.fromEntries(query));
+  const { status, limit, direction, after, until, symbols, side, asset_class, after_order_id, before_order_id } = given;
   const place = (id: string) => {
     const order = exchange.orderByBrokerId(id);
     if (order === null) throw invalid(`order not found for ${id}`);
@@ -166,6 +173,7 @@ function orders(exchange: PaperExchange, query: URLSearchParams): readonly Paper
   const first = after_order_id === undefined ? null : place(after_order_id);
   const last = before_order_id === undefined ? null : place(before_order_id);
   const wanted = symbols?.split(',');
+  const classes = asset_class === undefined || asset_class === 'all' ? null : asset_class.split(',');
   // Open ones are few; all there ever were are looked through only when they are asked for.
   const found = (status === 'open' ? exchange.openOrders() : exchange.orders()).filter(
     (order) =>
@@ -175,6 +183,7 @@ function orders(exchange: PaperExchange, query: URLSearchParams): readonly Paper
       (first === null || order.sequence > first) &&
       (last === null || order.sequence < last) &&
       (wanted === undefined || wanted.includes(order.asset) || wanted.includes(order.asset.replace('/', ''))) &&
+      (classes === null || classes.includes(exchange.asset(order.asset)?.assetClass ?? '')) &&
       (side === undefined || order.amount.startsWith('-') === (side === 'sell')),
   );
   return (direction === 'asc' ? found : found.toReversed()).slice(0, limit);

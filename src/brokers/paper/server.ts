@@ -97,7 +97,9 @@ export async function startPaperServer(options: PaperServerOptions): Promise<Pap
   });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 });
   server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
-    const path = new URL(request.url ?? '/', 'http://paper').pathname;
+    // Nobody else listens to it until it is a socket of ours: whoever resets it must not end the process.
+    raw.on('error', () => raw.destroy());
+    const path = urlOf(request)?.pathname;
     // The account's stream is authorized by its first message, as the real one; the market by the headers.
     if (path === '/stream') {
       sockets.handleUpgrade(request, raw, head, (socket) =>
@@ -145,15 +147,15 @@ async function answer(
   exchange: PaperExchange,
   keys: PaperKeys,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://paper');
   if (!headersAuthorized(keys, request)) {
     send(response, errorAnswer(401, 40110000, 'request is not authorized'));
     return;
   }
-  const path = url.pathname;
+  const url = urlOf(request);
+  const path = url?.pathname ?? '';
   const route = routes.find((candidate) => candidate.method === request.method && candidate.path.test(path));
   const groups = route === undefined ? null : decodeGroups(route.path.exec(path) ?? []);
-  if (route === undefined || groups === null) {
+  if (url === null || route === undefined || groups === null) {
     send(response, errorAnswer(404, 40410000, 'endpoint not found'));
     return;
   }
@@ -162,14 +164,12 @@ async function answer(
     send(response, refused);
     return;
   }
+  const query = url.searchParams;
   const body = parseBody(await readBody(request));
   const result = body === invalidBody ? errorAnswer(400, 40010000, 'request body format is invalid') : handled();
   function handled(): PaperAnswer {
     try {
-      return (route as PaperRoute).handle(
-        { method: request.method ?? '', path, query: url.searchParams, body },
-        groups ?? [],
-      );
+      return (route as PaperRoute).handle({ method: request.method ?? '', path, query, body }, groups ?? []);
     } catch (error) {
       return refusalAnswer(error);
     }
@@ -201,6 +201,11 @@ function misbehavesBefore(exchange: PaperExchange, { operation }: PaperRoute): P
   }
   if (exchange.faults.take('http_500', operation) === undefined) return null;
   return errorAnswer(500, 50010000, 'internal server error occurred');
+}
+
+/** Null where what was asked for is no path. */
+function urlOf(request: IncomingMessage): URL | null {
+  return URL.parse(request.url ?? '/', 'http://paper');
 }
 
 const invalidBody = Symbol('a body that is not JSON, or too long');

@@ -5,7 +5,8 @@ import { exchange } from '../support/exchange.ts';
 
 describe('the account', () => {
   it('charges fees in the currency of the asset', () => {
-    const paper = exchange({ feeBps: { USD: '0', USDT: '7.5' } });
+    const assets = { AAPL: 'USD', BTCUSDT: { currency: 'USDT', fractions: 'any' } } as const;
+    const paper = exchange({ assets, feeBps: { USD: '0', USDT: '7.5' } });
     paper.submit(market('a', 'BTCUSDT', '0.01'));
     paper.submit(market('b', 'AAPL', '1'));
     paper.onMarket(trade('BTCUSDT', '60000.10', '1'));

@@ -78,6 +78,12 @@ const rows: readonly Row[] = [
   bad('quantity of nothing, or below', { qty: '0' }, 'qty must be greater than 0'),
   bad('quantity that is no decimal', { qty: '1e3' }, 'qty must be a decimal string'),
   bad('quantity of too many places', { qty: '0.0000000001' }, 'qty must have at most 9 decimal places'),
+  bad('part of a share beyond the day', { qty: '1.5' }, 'fractional orders must be DAY orders'),
+  bad(
+    'part of a share, sold short',
+    { symbol: 'MSFT', qty: '0.5', side: 'sell', time_in_force: 'day' },
+    'fractional orders cannot be sold short',
+  ),
   bad('quantity and notional', { notional: '5' }, 'only one of qty or notional is accepted'),
   bad('side missing or unknown', { side: 'hold' }, /^side/),
   bad('type unknown', { type: 'magic' }, 'invalid order type "magic"'),
@@ -91,6 +97,7 @@ const rows: readonly Row[] = [
   bad('coin for the day', { symbol: 'BTC/USD', time_in_force: 'day' }, 'invalid crypto time_in_force'),
   bad('order class beyond simple', { order_class: 'bracket' }, /^order_class/),
   bad('legs of an order', { take_profit: { limit_price: '5' } }, 'take_profit is not supported by the paper broker'),
+  bad('position intent', { position_intent: 'sell_to_close' }, 'position_intent is not supported by the paper broker'),
   {
     ...post,
     name: 'body that is no JSON',

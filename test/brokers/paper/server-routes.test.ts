@@ -115,6 +115,20 @@ describe('the paths of the Trading API', () => {
     expect((await at.call('GET', '/v2/account/activities?after=yesterday')).status).toBe(422);
   });
 
+  it('find activities of types that are names of several, and refuse a day that is none', async () => {
+    at.exchange.submit(market('a', 'AAPL', '1'));
+    at.exchange.onMarket(trade('AAPL', '100', '1'));
+    for (const type of ['CSD', 'CSW', 'DIV', 'INT'] as const) at.exchange.bookActivity({ type, cash: '1' });
+    const types = async (path: string) =>
+      (await at.call('GET', `/v2/account/activities${path}`)).body.map(
+        (found: { activity_type: string }) => found.activity_type,
+      );
+    expect(await types('/TRANS')).toEqual(['CSW', 'CSD']);
+    expect(await types('?activity_types=FILL,MISC')).toEqual(['INT', 'FILL']);
+    expect(await types(`?date=${at.exchange.now()}`)).toHaveLength(5);
+    expect((await at.call('GET', '/v2/account/activities?date=yesterday')).status).toBe(422);
+  });
+
   it('filter and page orders', async () => {
     for (const [id, amount] of [
       ['a', '1'],
@@ -133,10 +147,14 @@ describe('the paths of the Trading API', () => {
     expect(await list('status=all&symbols=MSFT,TSLA')).toEqual(['c']);
     expect(await list('status=all&side=sell')).toEqual(['b']);
     expect(await list('status=all&limit=1')).toEqual(['c']);
-    expect(await list(`status=all&direction=asc&after_order_id=${at.exchange.order('a')?.broker_order_id}`)).toEqual([
-      'b',
-      'c',
-    ]);
+    at.exchange.submit(limit('coin', 'BTC/USD', '0.01', '50'));
+    expect(await list('asset_class=crypto')).toEqual(['coin']);
+    expect(await list('status=all&asset_class=us_equity,us_option')).toEqual(['c', 'b', 'a']);
+    expect(await list('asset_class=all')).toEqual(['coin', 'c', 'b']);
+    at.exchange.cancel({ order_id: 'coin', broker_order_id: null });
+    expect(
+      await list(`status=all&side=buy&direction=asc&after_order_id=${at.exchange.order('a')?.broker_order_id}`),
+    ).toEqual(['c', 'coin']);
     expect(await list(`status=all&before_order_id=${at.exchange.order('b')?.broker_order_id}`)).toEqual(['a']);
     expect(await list('status=all&after=2999-01-01')).toEqual([]);
     expect(await list('status=all&until=2000-01-01')).toEqual([]);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { market, trade } from '../../contract/broker-requests.ts';
@@ -80,6 +82,23 @@ describe('the account’s stream', () => {
     stream.send(message);
     expect(await stream.next()).toMatchObject({ data: { status: 'unauthorized' } });
     await stream.closed;
+  });
+
+  it('lets whoever asks for another path go away in the middle, or ask for what is no path', async () => {
+    const upgrade = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    for (let count = 0; count < 20; count += 1) {
+      const socket = connect(at.server.port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.write(upgrade('/elsewhere'));
+      setImmediate(() => socket.resetAndDestroy());
+      await once(socket, 'close');
+    }
+    const socket = connect(at.server.port, '127.0.0.1');
+    socket.write(upgrade('//'));
+    expect(String((await once(socket, 'data'))[0])).toContain('404');
+    socket.destroy();
+    expect((await at.call('GET', '/v2/account')).status).toBe(200);
   });
 
   it('is at no other path, and the market asks for the keys', async () => {
