@@ -148,7 +148,9 @@ export class AlpacaClient {
         details,
       );
     }
-    if (words === null) return this.#error('BROKER_ANSWER_INVALID', request, said, details);
+    // That it has no such order is what ends one as never received. A gateway says "Not Found" as well, but without the API's code.
+    const isGateway = status === 404 && details['broker_code'] === null;
+    if (words === null || isGateway) return this.#error('BROKER_ANSWER_INVALID', request, said, details);
     if (status === 404) return this.#error('BROKER_NOT_FOUND', request, said, details);
     if (/client_order_id must be unique/i.test(words))
       return this.#error('BROKER_DUPLICATE_ORDER_ID', request, said, details);

@@ -193,9 +193,11 @@ export type AlpacaEntry =
   | { readonly kind: 'fill'; readonly id: string; readonly fill: AlpacaActivity }
   | { readonly kind: 'other'; readonly id: string; readonly other: AlpacaNonTrade };
 
+/** A trade that was taken back or corrected is told in the words of one: taken for a fill it would count again what it undoes. */
+const fillTypes: ReadonlySet<unknown> = new Set([undefined, null, 'fill', 'partial_fill']);
 const isOther = (value: unknown): boolean => {
-  const type = (value as { readonly activity_type?: unknown } | null)?.activity_type;
-  return type !== undefined && type !== 'FILL';
+  const { activity_type, type } = (value ?? {}) as { readonly activity_type?: unknown; readonly type?: unknown };
+  return activity_type !== undefined && (activity_type !== 'FILL' || !fillTypes.has(type));
 };
 
 export const activitiesSchema: z.ZodType<AlpacaEntry[]> = z.array(

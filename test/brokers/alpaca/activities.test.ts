@@ -82,6 +82,16 @@ describe('what is no trade', () => {
     expect(requests.at(-2)).toContain('category=non_trade_activity');
   });
 
+  it.each(['trade_bust', 'trade_correct'])('is no fill where a trade is told again as a %s', async (type) => {
+    const again = { ...fill, id: '20251002150000000::f2', type };
+    const { broker } = await against((received, response) => {
+      const page = received.url?.includes('page_token') === true ? [] : [{ ...fill, type: 'fill' }, again];
+      answer(200, JSON.stringify(page))(received, response);
+    });
+    const { fills } = await broker.fetchFills(start);
+    expect(fills.map(({ execution_id }) => execution_id)).toEqual(['f1']);
+  });
+
   it('is read from a time on, that instant included', async () => {
     const early = { ...dividend, id: '1::a', created_at: '2025-10-03T05:59:59.999999Z' };
     const { broker } = await against((received, response) => {

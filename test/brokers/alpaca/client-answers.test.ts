@@ -94,8 +94,14 @@ describe('what an answer means', () => {
   it('of an order that is not there: null on the broker’s word, an error on a proxy’s', async () => {
     const known = await against(answer(404, '{"code":40410000,"message":"order not found for a"}'));
     expect(await known.broker.fetchOrder('a')).toBeNull();
-    const proxy = await against(answer(404, '<html>nginx</html>'));
-    expect(await failure(proxy.broker.fetchOrder('a'))).toMatchObject({ code: 'BROKER_ANSWER_INVALID' });
+    for (const said of [
+      '<html>nginx</html>',
+      '{"message":"no Route matched with those values"}',
+      '{"code":40410000}',
+    ]) {
+      const proxy = await against(answer(404, said));
+      expect(await failure(proxy.broker.fetchOrder('a'))).toMatchObject({ code: 'BROKER_ANSWER_INVALID' });
+    }
   });
 
   it('is read exactly, with fields that it does not know', async () => {
