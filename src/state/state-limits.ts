@@ -8,8 +8,8 @@ import { StateError } from '../model/errors.ts';
  * L2  One commit stages at most postBytesMax, so that a post can always hold it.
  * L3  The state values of all strategies have a bound together, so that one post can also restate all of them.
  *
- * Bytes are those of JSON text in UTF-8, and never counted too low. Last prices come on top of L1, at most 200 bytes for each asset
- * that is held: the rest of a record is room for 300,000 of them.
+ * Bytes are those of JSON text in UTF-8, and never counted too low. On top come the names of the strategies that one commit changes, at
+ * most 400 bytes for each, and last prices, at most 200 for each asset that is held: the rest of a record is room for 100,000 of both.
  */
 export interface StateLimits {
   /** A state value larger than this is told of once. */
