@@ -85,6 +85,8 @@ export class CheckpointStore {
   readonly #newest: NewestCheckpoints;
   /** Temporary files that exist, or may. */
   readonly #leftovers = new Set<string>();
+  /** Of what became durable since the last prune, the newest of each strategy. */
+  readonly #unpruned = new Map<string, Place>();
 
   constructor(fs: FileSystem, directory: string, options: CheckpointStoreOptions) {
     this.#fs = fs;
@@ -128,7 +130,8 @@ export class CheckpointStore {
 
   /**
    * Makes the checkpoints of several strategies durable as one batch: all are written and fsynced, then all are renamed, and
-   * one fsync of the directory makes the names durable. When it returns, a restore gives these.
+   * one fsync of the directory makes the names durable. When it returns, a restore gives these. What they push out stays until
+   * prune().
    * @param items is drawn from one by one, so that each may be encoded when its turn comes
    * @throws StateError WRITE_FAILED, CHECKPOINT_NOT_NEWER, CHECKPOINT_NEWER_FORMAT, CHECKPOINT_TOO_LARGE, and what `items` and
    * the hooks throw: earlier state is valid, the temporary files are gone as far as they can be removed, and some newest files
@@ -152,12 +155,36 @@ export class CheckpointStore {
       this.#removeLeftovers();
       throw error;
     }
-    this.#afterDurable(written, hooks);
+    for (const { strategy, epoch, sequence } of written) this.#unpruned.set(strategy, { epoch, sequence });
     return {
       files: written.map(({ strategy }) => newestName(strategy)),
       bytes: written.reduce((sum, { bytes }) => sum + bytes, 0),
       fsyncs: written.length + 1,
     };
+  }
+
+  /**
+   * Removes the generations that saves since the last call pushed out; those of a save before which a crash came go with the
+   * strategy's next. The saves are durable already, so trouble with the disk is only told.
+   * @param between as of {@link BatchHooks}
+   */
+  prune(between: () => void): void {
+    const saved = [...this.#unpruned];
+    this.#unpruned.clear();
+    if (saved.length === 0) return;
+    let surplus: readonly string[];
+    try {
+      for (const [strategy, place] of saved) this.#newest.learnWritten(strategy, place);
+      surplus = this.#surplus(new Set(saved.map(([strategy]) => strategy)));
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+      this.#notice(`the checkpoint is durable, but older ones were not pruned: ${error.message}`);
+      return;
+    }
+    for (const file of surplus) {
+      this.#remove(join(this.#directory, file));
+      between();
+    }
   }
 
   /** Removes temporary files that a crash left, and returns their names. Only for the holder of the lock, before it writes. */
@@ -188,23 +215,6 @@ export class CheckpointStore {
       // Until it has its own name it is a leftover: whatever happens, it is removed.
       this.#leftovers.add(path);
       yield { path, bytes };
-    }
-  }
-
-  /** The save is durable already, so trouble with the disk is only told. */
-  #afterDurable(items: readonly Written[], hooks: BatchHooks): void {
-    let surplus: readonly string[];
-    try {
-      for (const item of items) this.#newest.learnWritten(item.strategy, item);
-      surplus = this.#surplus(new Set(items.map(({ strategy }) => strategy)));
-    } catch (error) {
-      if (!(error instanceof StateError)) throw error;
-      this.#notice(`the checkpoint is durable, but older ones were not pruned: ${error.message}`);
-      return;
-    }
-    for (const file of surplus) {
-      this.#remove(join(this.#directory, file));
-      hooks.between();
     }
   }
 

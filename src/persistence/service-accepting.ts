@@ -27,6 +27,8 @@ export interface AcceptingOptions {
   readonly post: (reply: DataReplyBody) => void;
   /** Takes what waits on the data lane. @throws when the service has failed */
   readonly pump: () => void;
+  /** The service cannot go on. */
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** How long the worker waits before it tries again what it does of its own accord: checkpoints for the journal's bound. */
@@ -82,12 +84,13 @@ export class ServiceAccepting {
       pump: options.pump,
       flush: () => this.groups.flushOrThrow(),
       holdingBack: () => this.#retention.holdingBack(),
-      onDone: (files) => {
+      onDurable: (files) => this.#retention.add(files),
+      onSettled: (files) => {
         this.groups.add({ kind: 'checkpointed', at: this.#now(), files });
         this.groups.flush();
-        this.#retention.add(files);
         this.#trim();
       },
+      onFatal: options.onFatal,
     });
     this.#beat(options.options.heartbeatMs);
   }
@@ -138,6 +141,7 @@ export class ServiceAccepting {
   /** Everything is durable when it returns, a final checkpoint of all strategies at one sequence too where asked. */
   finish(checkpoint: boolean): CheckpointDone | null {
     const done = checkpoint ? this.checkpoints.final('shutdown') : null;
+    this.checkpoints.settle(() => {});
     this.groups.flushOrThrow();
     return done;
   }
@@ -146,7 +150,7 @@ export class ServiceAccepting {
   stop(error: unknown): void {
     this.#cancelHeartbeat();
     this.groups.close();
-    this.checkpoints.refuse(error);
+    this.checkpoints.stop(error);
     this.#durable.failed(error);
     this.#received.failed(error);
   }

@@ -12,7 +12,8 @@ import type { CheckpointDone, CheckpointReason } from './protocol.ts';
  * K2  Files are encoded one at a time while deltas go on, so each has a sequence of its own, at least the one asked for.
  * K3  Nothing is renamed before the journal is durable through the newest sequence in the batch.
  * K4  One batch runs; everything asked meanwhile waits as one more, which does for all who asked.
- * K5  Once the batch is done a journal record names its files, and then segments that they cover may go.
+ * K5  What follows from a batch comes after its answer, and nobody waits for it: older generations go, a journal record names the
+ *     files, and then segments that they cover may go.
  */
 
 export interface CheckpointRequest {
@@ -35,8 +36,12 @@ export interface ServiceCheckpointsOptions {
   readonly flush: () => void;
   /** Strategies that hold back segments beyond the journal's bound. */
   readonly holdingBack: () => readonly string[];
-  /** These files are durable: the journal's record of them is next. */
-  readonly onDone: (files: readonly CheckpointFile[]) => void;
+  /** These files are durable. */
+  readonly onDurable: (files: readonly CheckpointFile[]) => void;
+  /** These were answered, and what they pushed out is gone: the journal's record of them is next. */
+  readonly onSettled: (files: readonly CheckpointFile[]) => void;
+  /** What follows from a batch failed in a way that nobody foresaw, and there is nobody left to tell. */
+  readonly onFatal: (error: unknown) => void;
 }
 
 export interface CheckpointFile {
@@ -56,6 +61,8 @@ export class ServiceCheckpoints {
   readonly #options: ServiceCheckpointsOptions;
   #asked: Asked[] = [];
   #running = false;
+  /** Durable, and nothing followed from them yet. */
+  #unsettled: CheckpointFile[] = [];
   #count = 0;
   #lastAt: Timestamp | null = null;
 
@@ -85,13 +92,26 @@ export class ServiceCheckpoints {
    * waits. @throws as request()
    */
   final(reason: CheckpointReason): CheckpointDone {
-    const done = this.#write(null, reason, false);
+    const done = this.#write(null, reason, () => {});
     for (const { request, resolve } of this.#take(done.sequence)) resolve({ ...done, reason: request.reason });
     return done;
   }
 
-  /** Whoever waits gets the error. */
-  refuse(error: unknown): void {
+  /** What follows from batches that were answered, now. */
+  settle(between: () => void): void {
+    const files = this.#unsettled.splice(0);
+    if (files.length === 0) return;
+    this.#options.store.prune(between);
+    this.#options.onSettled(files);
+  }
+
+  /** Whoever waits gets the error, and nothing follows any more. */
+  stop(error: unknown): void {
+    this.#unsettled = [];
+    this.#refuse(error);
+  }
+
+  #refuse(error: unknown): void {
     for (const { reject } of this.#asked.splice(0)) reject(error);
   }
 
@@ -99,15 +119,22 @@ export class ServiceCheckpoints {
     this.#running = true;
     while (this.#asked.length > 0) {
       // Whoever asks in the same turn of the event loop shares the batch.
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       try {
         await this.#options.durable(Math.max(...this.#asked.map(({ request }) => request.sequence)));
       } catch (error) {
-        this.refuse(error);
+        this.#refuse(error);
         continue;
       }
       // Somebody may have asked for a later sequence while this waited.
       this.#answer(this.#take(this.#options.mirror.sequence));
+      // The answers leave first.
+      await turn();
+      try {
+        this.settle(this.#options.pump);
+      } catch (error) {
+        this.#options.onFatal(error);
+      }
     }
     this.#running = false;
   }
@@ -121,28 +148,24 @@ export class ServiceCheckpoints {
   #answer(batch: readonly Asked[]): void {
     const requests = batch.map(({ request }) => request);
     try {
-      const done = this.#write(union(requests), requests[0]?.reason ?? 'on_demand', true);
+      const done = this.#write(union(requests), requests[0]?.reason ?? 'on_demand', this.#options.pump);
       for (const { request, resolve } of batch) resolve({ ...done, reason: request.reason });
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
   }
 
-  #write(strategies: ReadonlySet<string> | null, reason: CheckpointReason, letIn: boolean): CheckpointDone {
-    const { mirror, store, clock, pump, flush, onDone } = this.#options;
+  #write(strategies: ReadonlySet<string> | null, reason: CheckpointReason, between: () => void): CheckpointDone {
+    const { mirror, store, clock, flush, onDurable } = this.#options;
     const startedMs = clock.monotonicMs();
     const names = strategies === null ? mirror.strategies() : this.#named(strategies);
     const files: CheckpointFile[] = [];
     if (names.length === 0) return { reason, sequence: mirror.sequence, strategies: [], bytes: 0, durationMs: 0 };
-    const done = store.writeBatch(this.#items(names, files), {
-      between: () => {
-        if (letIn) pump();
-      },
-      beforeRename: flush,
-    });
+    const done = store.writeBatch(this.#items(names, files), { between, beforeRename: flush });
     this.#count += files.length;
     this.#lastAt = timestamp(clock.nowMicros());
-    onDone(files);
+    this.#unsettled.push(...files);
+    onDurable(files);
     return {
       reason,
       sequence: files.reduce((least, { sequence }) => Math.min(least, sequence), mirror.sequence),
@@ -181,6 +204,10 @@ export class ServiceCheckpoints {
     }
     return [...new Set([...strategies, ...holdingBack()])].sort();
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function union(requests: readonly CheckpointRequest[]): ReadonlySet<string> | null {

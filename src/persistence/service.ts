@@ -183,6 +183,7 @@ export class PersistenceService implements PersistenceControl {
           this.#lane.pump();
           if (this.#phase.is !== 'accepting') throw wrongPhase('checkpoint', this.#phase.is);
         },
+        onFatal: (error) => this.#fail(error),
       });
       this.#phase = { is: 'accepting', restored, store, accepting };
       this.#words.received(base);
@@ -271,6 +272,7 @@ export class PersistenceService implements PersistenceControl {
   }
 
   #fail(error: unknown): void {
+    if (this.#phase.is === 'failed') return;
     if (this.#phase.is === 'accepting') this.#phase.accepting.stop(error);
     this.#phase = { is: 'failed' };
     this.#status.stop();

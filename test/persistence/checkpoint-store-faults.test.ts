@@ -28,11 +28,13 @@ beforeEach(() => {
 afterEach(() => dispose());
 
 const strategies = ['a', 'b'];
-const save = (sequence: number) =>
+function save(sequence: number, cash = `${sequence}00`): void {
   store.writeBatch(
-    strategies.map((name) => itemOf(name, 1, sequence, `${sequence}00`)),
+    strategies.map((name) => itemOf(name, 1, sequence, cash)),
     quiet,
   );
+  store.prune(quiet.between);
+}
 const temporaryFiles = () => fs.readdirSync(directory).filter((file) => file.endsWith('.tmp'));
 
 /** What somebody else would restore: for each strategy the newest generation that is valid, and how many are. */
@@ -262,10 +264,7 @@ it('leaves a valid directory when the process ends before any of the calls of a 
     store = new CheckpointStore(disk, directory, { generations: 3 });
     store.sweep();
     expect(temporaryFiles()).toEqual([]);
-    store.writeBatch(
-      strategies.map((name) => itemOf(name, 1, sequence, '7')),
-      quiet,
-    );
+    save(sequence, '7');
     expect(restorable()).toEqual([
       { cash: '7', valid: 3 },
       { cash: '7', valid: 3 },

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BatchHooks, CheckpointStore } from '../../src/persistence/checkpoint-store.ts';
+import { type BatchHooks, type CheckpointItem, CheckpointStore } from '../../src/persistence/checkpoint-store.ts';
 import { faulty } from '../../src/testing/faulty-file-system.ts';
 import { itemOf, temporaryDirectory, unsyncedFileSystem } from '../support/checkpoint-fixtures.ts';
 
@@ -25,8 +25,11 @@ function newStore(generations = 3): CheckpointStore {
 }
 const path = (file: string) => join(directory, file);
 const files = () => fs.readdirSync(directory).sort();
-const save = (sequence: number, cash?: string, epoch = 1) =>
-  store.writeBatch([itemOf('s', epoch, sequence, cash)], quiet);
+const save = (sequence: number, cash?: string, epoch = 1) => saveAll([itemOf('s', epoch, sequence, cash)]);
+function saveAll(items: readonly CheckpointItem[]): void {
+  store.writeBatch(items, quiet);
+  store.prune(quiet.between);
+}
 function cashOf(file: string): string {
   const decoded = store.read(file);
   return decoded.kind === 'ok' ? decoded.checkpoint.cash_balance : decoded.kind;
@@ -67,10 +70,10 @@ describe('writeBatch', () => {
 
   it('prunes only the strategies that it wrote', () => {
     for (let sequence = 1; sequence <= 4; sequence++) {
-      store.writeBatch([itemOf('a', 1, sequence), itemOf('b', 1, sequence)], quiet);
+      saveAll([itemOf('a', 1, sequence), itemOf('b', 1, sequence)]);
     }
     store = newStore(2);
-    store.writeBatch([itemOf('a', 1, 5)], quiet);
+    saveAll([itemOf('a', 1, 5)]);
     expect(files()).toEqual([
       'a_checkpoint.1-4.json',
       'a_checkpoint.json',
@@ -78,6 +81,25 @@ describe('writeBatch', () => {
       'b_checkpoint.1-3.json',
       'b_checkpoint.json',
     ]);
+  });
+
+  it('removes nothing, so that whoever waits for it need not wait for that; what a crash left so goes with the next save', () => {
+    for (let sequence = 1; sequence <= 5; sequence += 1) store.writeBatch([itemOf('s', 1, sequence)], quiet);
+    expect(files()).toHaveLength(5);
+    store = newStore();
+    store.prune(quiet.between);
+    expect(files()).toHaveLength(5);
+    save(6);
+    expect(files()).toEqual(['s_checkpoint.1-4.json', 's_checkpoint.1-5.json', 's_checkpoint.json']);
+  });
+
+  it('keeps as many as it was told also where somebody removed one and put another there meanwhile', () => {
+    for (let sequence = 1; sequence <= 3; sequence += 1) save(sequence);
+    store.writeBatch([itemOf('s', 1, 5)], quiet);
+    fs.rmSync(path('s_checkpoint.1-3.json'));
+    fs.copyFileSync(path('s_checkpoint.1-2.json'), path('s_checkpoint.1-4.json'));
+    store.prune(quiet.between);
+    expect(files()).toEqual(['s_checkpoint.1-2.json', 's_checkpoint.1-4.json', 's_checkpoint.json']);
   });
 
   it('says what it wrote', () => {

@@ -381,12 +381,59 @@ describe('a checkpoint', () => {
     };
     fs.setRules([{ ...rule, times: all, before }]);
     await save();
+    await turn();
     expect(acknowledged.length).toBeGreaterThanOrEqual(40);
     expect(new Set(acknowledged).size).toBeGreaterThanOrEqual(40);
     await engine.acknowledgedThrough(sequence);
     fs.setRules([]);
     const amounts = Object.fromEntries(names.map((name) => [name, name === 's0' ? String(sequence) : '3']));
     expect(await restoredAmounts(2)).toEqual({ sequence, amounts });
+  });
+
+  describe('is answered first, and then', () => {
+    async function answered(...[options]: Parameters<typeof start>): Promise<Harness & { oldest(): boolean }> {
+      const harness = start({ generations: 2, ...options });
+      await harness.begin();
+      for (const sequence of [1, 2, 3]) {
+        if (sequence > 1) await turn();
+        harness.engine.post(delta(sequence, ['alpha']));
+        await unwrap(harness.service.checkpoint({ sequence, strategies: null, reason: 'on_demand' }));
+      }
+      return { ...harness, oldest: () => existsSync(join(directory, 'alpha_checkpoint.1-1.json')) };
+    }
+
+    it('what it pushed out goes, and the journal tells of it', async () => {
+      const { fs, oldest } = await answered();
+      expect(oldest()).toBe(true);
+      const before = fs.calls.length;
+      await turn();
+      expect(oldest()).toBe(false);
+      const calls = fs.calls.slice(before).map(({ call }) => call);
+      expect(calls.indexOf('unlink')).toBeLessThan(calls.indexOf('fdatasync'));
+      expect(calls).toContain('unlink');
+    });
+
+    it('a close that makes no checkpoint of its own does that too', async () => {
+      const { service, oldest } = await answered();
+      expect(oldest()).toBe(true);
+      await unwrap(service.close({ sequence: 3, checkpoint: false }));
+      expect(oldest()).toBe(false);
+    });
+
+    it('what nobody foresaw there ends the worker by it, and whoever asks is told', async () => {
+      const { service, fs, fatal } = await answered();
+      const error = new TypeError('not foreseen');
+      const before = () => {
+        throw error;
+      };
+      fs.setRules([{ call: 'unlink', before }]);
+      const ask = () => unwrap(service.checkpoint({ sequence: 3, strategies: null, reason: 'on_demand' }));
+      await expect(ask()).rejects.toThrow('not foreseen');
+      expect(fatal).toEqual([error]);
+      await expect(ask()).rejects.toMatchObject({ code: expect.any(String) });
+      fs.setRules([]);
+      expect(await restoredAmounts(2)).toMatchObject({ sequence: 3, amounts: { alpha: '3' } });
+    });
   });
 
   it('leaves everything as it was when the journal fails before its files are renamed', async () => {
@@ -532,6 +579,7 @@ describe('the journal', () => {
       expect(epochs().sort()).toEqual([1, 2]);
       engine.post(delta(sequence));
       await unwrap(service.checkpoint({ sequence, strategies: null, reason: 'on_demand' }));
+      await turn();
     }
     expect(epochs()).toEqual([2]);
     expect(await restoredAmounts(3)).toEqual({ sequence: 3, amounts: { alpha: '3', beta: '1' } });

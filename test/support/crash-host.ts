@@ -110,7 +110,11 @@ export class CrashHost {
 
   async checkpoint(sequence: number, strategies: readonly string[] | null): Promise<CheckpointDone> {
     try {
-      return await unwrap(this.service.checkpoint({ sequence, strategies, reason: 'on_demand' }));
+      const done = await unwrap(this.service.checkpoint({ sequence, strategies, reason: 'on_demand' }));
+      // What follows from it comes a turn of the event loop after the answer.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.fatal.length > 0) throw this.fatal[0];
+      return done;
     } finally {
       this.#drain();
     }
