@@ -56,9 +56,16 @@ export function makeReconciler({ config, base }: LoadedConfig, state: StateManag
   });
 }
 
-export function reconciliationOptions({ currency, reconciliation }: RunConfig): ReconciliationOptions {
+export function reconciliationOptions({ currency, instruments, reconciliation }: RunConfig): ReconciliationOptions {
   const { policies, owners, cost_basis_tolerance, cash_tolerance } = reconciliation;
-  return { currency, policies, owner: owners, costBasisTolerance: cost_basis_tolerance, cashTolerance: cash_tolerance };
+  return {
+    currency,
+    instruments,
+    policies,
+    owner: owners,
+    costBasisTolerance: cost_basis_tolerance,
+    cashTolerance: cash_tolerance,
+  };
 }
 
 /** Absolute: where the configuration keeps its state. */

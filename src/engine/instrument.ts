@@ -1,27 +1,17 @@
 import { ConfigError } from '../model/errors.ts';
-import { type DecimalString, isDecimalString } from '../model/money.ts';
+import { type InstrumentSettings, type InstrumentTerms, termsOf } from '../model/instrument-terms.ts';
+import { isDecimalString } from '../model/money.ts';
 import { assetPattern, currencyPattern } from '../model/names.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 
+export type { InstrumentSettings } from '../model/instrument-terms.ts';
+
 /** What the ledger must know about an asset. */
-export interface Instrument {
+export interface Instrument extends InstrumentTerms {
   readonly asset: string;
   /** A small integer for the asset, unique on the host. */
   readonly sid: number;
-  /** Currency of its prices and costs. */
-  readonly currency: string;
-  /** What one unit of it is called, so that a fee in it is a fee in units: "BTC" for "BTC/USD", else the asset's own name. */
-  readonly unit: string;
-  /** What one unit is worth for each unit of price: "1" but for contracts such as futures. */
-  readonly multiplier: DecimalString;
-}
-
-/** What a host says about one asset; the rest follows from its name and the host's base currency. */
-export interface InstrumentSettings {
-  readonly currency?: string;
-  readonly unit?: string;
-  readonly multiplier?: DecimalString;
 }
 
 /**
@@ -47,15 +37,8 @@ export class Instruments {
   get(asset: string): Instrument {
     const known = this.#known.get(asset);
     if (known !== undefined) return known;
-    const settings = this.#settings.get(asset) ?? {};
-    const pair = pairOf(asset);
-    const instrument: Instrument = Object.freeze({
-      asset,
-      sid: this.#sid(asset),
-      currency: settings.currency ?? pair?.currency ?? this.#currency,
-      unit: settings.unit ?? pair?.unit ?? asset,
-      multiplier: settings.multiplier ?? '1',
-    });
+    const terms = termsOf(asset, this.#settings.get(asset), this.#currency);
+    const instrument: Instrument = Object.freeze({ asset, sid: this.#sid(asset), ...terms });
     this.#known.set(asset, instrument);
     return instrument;
   }
@@ -81,12 +64,6 @@ export class Instruments {
     if (sid > this.#sidMax) this.#sidMax = sid;
     return sid;
   }
-}
-
-function pairOf(asset: string): { readonly unit: string; readonly currency: string } | null {
-  const [unit, currency, more] = asset.split('/');
-  if (unit === undefined || currency === undefined || more !== undefined) return null;
-  return currencyPattern.test(unit) && currencyPattern.test(currency) ? { unit, currency } : null;
 }
 
 function assertSettings(asset: string, settings: InstrumentSettings): void {

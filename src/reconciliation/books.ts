@@ -1,7 +1,7 @@
+import { type InstrumentTerms, termsOf } from '../model/instrument-terms.ts';
 import { Decimal, type DecimalString, decimal, zero } from '../model/money.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { StrategySnapshot } from '../model/snapshot.ts';
-import type { Timestamp } from '../model/time.ts';
 import type { LocalBook, LocalBooks } from './types.ts';
 
 /** What reconciliation needs of a strategy's snapshot: everything but its own state. */
@@ -11,16 +11,8 @@ export type BookSource = Pick<
 >;
 
 /** Our side as of one sequence. A position with amount zero is none. `currency` is the host's base currency. */
-export function localBooks(
-  sources: readonly BookSource[],
-  as: { readonly sequence: number; readonly timestamp: Timestamp; readonly currency: string },
-): LocalBooks {
-  return {
-    sequence: as.sequence,
-    timestamp: as.timestamp,
-    currency: as.currency,
-    strategies: sources.map(book),
-  };
+export function localBooks(sources: readonly BookSource[], as: Omit<LocalBooks, 'strategies'>): LocalBooks {
+  return { ...as, strategies: sources.map(book) };
 }
 
 /** What one book holds of an asset. */
@@ -88,12 +80,23 @@ export function cashOf(books: LocalBooks, strategy: string, currency: string): D
   return amount === undefined ? zero : decimal(amount, `${strategy} cash in ${currency}`);
 }
 
+/** What a trade in an asset is paid in and counts. */
+export function termsIn(books: LocalBooks, asset: string): InstrumentTerms {
+  return termsOf(asset, books.instruments?.[asset], books.currency);
+}
+
 /** Exact cost of what is held, signed like the amount. */
-export function totalCost(position: PositionSnapshot): Decimal {
-  if (position.total_cost !== undefined) return decimal(position.total_cost, `${position.asset} total_cost`);
-  return decimal(position.amount, `${position.asset} amount`).times(
-    decimal(position.cost_basis, `${position.asset} cost_basis`),
-  );
+export function totalCost({ asset, amount, cost_basis, total_cost }: PositionSnapshot, multiplier: string): Decimal {
+  if (total_cost !== undefined) return decimal(total_cost, `${asset} total_cost`);
+  return decimal(amount, `${asset} amount`)
+    .times(decimal(cost_basis, `${asset} cost_basis`))
+    .times(multiplier);
+}
+
+/** Average price of what one book holds. */
+export function averagePrice(books: LocalBooks, { amount, position }: Holding): Decimal {
+  const { multiplier } = termsIn(books, position.asset);
+  return totalCost(position, multiplier).div(amount.times(multiplier));
 }
 
 /** As many digits after the point as a decimal string may have; a quotient or a product can have more. */
@@ -103,9 +106,11 @@ export function toDecimalString(value: Decimal): DecimalString {
 }
 
 function book(source: BookSource): LocalBook {
+  const holds = ({ amount, asset }: PositionSnapshot) => !decimal(amount, `${asset} amount`).isZero();
   return {
     strategy: source.strategy_name,
-    positions: source.positions.filter(({ amount, asset }) => !decimal(amount, `${asset} amount`).isZero()),
+    positions: source.positions.filter(holds),
+    closed: source.positions.filter((position) => !holds(position)).map(({ asset }) => asset),
     orders: source.pending_orders,
     cash: { ...source.other_cash, [source.currency]: source.cash_balance },
   };

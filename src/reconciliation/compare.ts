@@ -2,7 +2,7 @@ import { type Decimal, decimal, decimalString, zero } from '../model/money.ts';
 import { isFinal, type OrderSnapshot } from '../model/order.ts';
 import type { OrderReport, PositionReport } from '../model/report.ts';
 import { micros, type Timestamp } from '../model/time.ts';
-import { type AccountPosition, accountCash, accountPositions, type Holding, totalCost } from './books.ts';
+import { type AccountPosition, accountCash, accountPositions, averagePrice, type Holding } from './books.ts';
 import { withFills } from './fills.ts';
 import * as say from './messages.ts';
 import type { CompareOptions } from './options.ts';
@@ -17,7 +17,8 @@ import { type BrokerEvidence, type Discrepancy, discrepancyKinds, type LocalBook
  *    ids. They explain what they explain; nothing is ever adjusted for them. The plan's actions start from the same amounts, and
  *    its cursor is `broker.after`, so whoever applies it books these fills first.
  * 2. Quantities and cash are compared exactly (cash within its tolerance); average prices within a relative tolerance and only
- *    where a single book holds the asset, because averages of several books do not add up to the broker's after a sale.
+ *    where a single book holds the asset and no other has traded it, because averages of several books do not add up to the broker's
+ *    after a sale.
  * 3. Orders are compared by what they are (pending and open alike are live; unknown; final) and by how much is filled. While the host
  *    trades, what may be on its way is left out.
  */
@@ -34,11 +35,16 @@ export function compare(local: LocalBooks, broker: BrokerEvidence, options: Comp
 }
 
 /** Whether the average price of the only book that holds an asset is off by more than the tolerance. */
-export function costBasisDiffers(holding: Holding, report: PositionReport, tolerance: string): boolean {
+export function costBasisDiffers(
+  books: LocalBooks,
+  holding: Holding,
+  report: PositionReport,
+  tolerance: string,
+): boolean {
   if (report.cost_basis === null) return false;
   const there = decimal(report.cost_basis, `${report.asset} cost_basis`);
   const allowed = there.abs().times(decimal(tolerance, 'costBasisTolerance'));
-  return averagePrice(holding).minus(there).abs().gt(allowed);
+  return averagePrice(books, holding).minus(there).abs().gt(allowed);
 }
 
 function comparePositions(books: LocalBooks, broker: BrokerEvidence, options: CompareOptions): Discrepancy[] {
@@ -46,12 +52,13 @@ function comparePositions(books: LocalBooks, broker: BrokerEvidence, options: Co
   const reports = new Map(broker.positions.map((report) => [report.asset, report]));
   return [...new Set([...local.keys(), ...reports.keys()])].flatMap((asset) => {
     const ours = local.get(asset) ?? { asset, amount: zero, holdings: [] };
-    const found = comparePosition(ours, reports.get(asset), options);
+    const found = comparePosition(books, ours, reports.get(asset), options);
     return found === null ? [] : [found];
   });
 }
 
 function comparePosition(
+  books: LocalBooks,
   ours: AccountPosition,
   report: PositionReport | undefined,
   options: CompareOptions,
@@ -72,8 +79,9 @@ function comparePosition(
   }
   const [holding, ...others] = ours.holdings;
   if (report === undefined || holding === undefined || others.length > 0) return null;
-  if (!costBasisDiffers(holding, report, options.costBasisTolerance)) return null;
-  const here = averagePrice(holding).toDecimalPlaces(8);
+  if (sharedBefore(books, holding, ours.asset)) return null;
+  if (!costBasisDiffers(books, holding, report, options.costBasisTolerance)) return null;
+  const here = averagePrice(books, holding).toDecimalPlaces(8);
   const there = decimal(report.cost_basis ?? '0');
   return {
     kind: 'position_cost_basis',
@@ -92,8 +100,9 @@ function quantityKind(ours: Decimal, theirs: Decimal): say.QuantityKind {
   return ours.isNegative() === theirs.isNegative() ? 'position_quantity' : 'position_side';
 }
 
-function averagePrice(holding: Holding): Decimal {
-  return totalCost(holding.position).div(holding.amount);
+/** Whether another book has traded the asset and holds none: what it sold left its own average here, and the common one there. */
+function sharedBefore({ strategies }: LocalBooks, holding: Holding, asset: string): boolean {
+  return strategies.some(({ strategy, closed = [] }) => strategy !== holding.strategy && closed.includes(asset));
 }
 
 /** Differences of cash, of books that have the executions already. */

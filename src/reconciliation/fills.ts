@@ -3,7 +3,7 @@ import { UNASSIGNED } from '../model/names.ts';
 import { isFinal, type OrderSnapshot, type OrderStatus } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { FillReport } from '../model/report.ts';
-import { toDecimalString, totalCost } from './books.ts';
+import { termsIn, toDecimalString, totalCost } from './books.ts';
 import type { LocalBook, LocalBooks } from './types.ts';
 
 /**
@@ -30,7 +30,7 @@ export function withFills(local: LocalBooks, fills: readonly FillReport[]): Loca
     const strategy = owner?.strategy ?? UNASSIGNED;
     const book = books.get(strategy) ?? draft({ strategy, positions: [], orders: [], cash: {} });
     books.set(strategy, book);
-    bookFill(book, fill, local.currency, owner?.order_id ?? null);
+    bookFill(book, fill, local, owner?.order_id ?? null);
   }
   return { ...local, strategies: [...books.values()].map(finished) };
 }
@@ -38,6 +38,7 @@ export function withFills(local: LocalBooks, fills: readonly FillReport[]): Loca
 interface Draft {
   readonly strategy: string;
   readonly positions: Map<string, PositionSnapshot>;
+  readonly closed: Set<string>;
   readonly orders: Map<string, OrderSnapshot>;
   readonly cash: Map<string, Decimal>;
 }
@@ -46,6 +47,7 @@ function draft(book: LocalBook): Draft {
   return {
     strategy: book.strategy,
     positions: new Map(book.positions.map((position) => [position.asset, position])),
+    closed: new Set(book.closed),
     orders: new Map(book.orders.map((order) => [order.order_id, order])),
     cash: new Map(Object.entries(book.cash).map(([currency, amount]) => [currency, decimal(amount, currency)])),
   };
@@ -55,6 +57,7 @@ function finished(book: Draft): LocalBook {
   return {
     strategy: book.strategy,
     positions: [...book.positions.values()],
+    closed: [...book.closed].filter((asset) => !book.positions.has(asset)),
     orders: [...book.orders.values()],
     cash: Object.fromEntries([...book.cash].map(([currency, amount]) => [currency, toDecimalString(amount)])),
   };
@@ -71,16 +74,40 @@ function orderOwners(local: LocalBooks): Map<string, { readonly strategy: string
   return owners;
 }
 
-function bookFill(book: Draft, fill: FillReport, base: string, orderId: string | null): void {
-  const position = executed(book.positions.get(fill.asset), fill);
-  if (decimal(position.amount).isZero()) book.positions.delete(fill.asset);
-  else book.positions.set(fill.asset, position);
+/** As the ledger will book it: a fee in the asset itself leaves the position, any other a cash balance. */
+function bookFill(book: Draft, fill: FillReport, local: LocalBooks, orderId: string | null): void {
+  const { asset } = fill;
+  const held = book.positions.get(asset);
+  const { unit, multiplier, currency: own } = termsIn(local, asset);
+  const currency = fill.currency ?? held?.currency ?? own;
+  const feeCurrency = fill.fee_currency ?? currency;
+  const amount = decimal(fill.amount, `${asset} amount`);
+  const unitPrice = decimal(fill.price, `${asset} price`).times(multiplier);
+  const fee = decimal(fill.fee, `${asset} fee`);
+  const before =
+    held === undefined
+      ? { amount: zero, cost: zero }
+      : { amount: decimal(held.amount, `${asset} amount`), cost: totalCost(held, multiplier) };
 
-  const currency = fill.currency ?? base;
-  const price = decimal(fill.price, `${fill.asset} price`);
-  spend(book, currency, decimal(fill.amount, `${fill.asset} amount`).times(price));
-  spend(book, fill.fee_currency ?? currency, decimal(fill.fee, `${fill.asset} fee`));
+  let after = executed(before, amount, unitPrice);
+  spend(book, currency, amount.times(unitPrice));
+  if (feeCurrency === unit && feeCurrency !== currency) after = executed(after, fee.negated(), zero);
+  else spend(book, feeCurrency, fee);
 
+  if (after.amount.isZero()) {
+    book.positions.delete(asset);
+    book.closed.add(asset);
+  } else {
+    book.positions.set(asset, {
+      last_price: fill.price,
+      currency,
+      ...held,
+      asset,
+      amount: toDecimalString(after.amount),
+      cost_basis: toDecimalString(after.cost.div(after.amount.times(multiplier))),
+      total_cost: toDecimalString(after.cost),
+    });
+  }
   const order = orderId === null ? undefined : book.orders.get(orderId);
   if (order !== undefined) book.orders.set(order.order_id, advanced(order, fill));
 }
@@ -90,29 +117,20 @@ function spend(book: Draft, currency: string, amount: Decimal): void {
   book.cash.set(currency, (book.cash.get(currency) ?? zero).minus(amount));
 }
 
+interface Cost {
+  readonly amount: Decimal;
+  readonly cost: Decimal;
+}
+
 /** Average cost: adding averages, taking away leaves the average, and what goes through zero begins anew at the price. */
-function executed(held: PositionSnapshot | undefined, fill: FillReport): PositionSnapshot {
-  const before = held === undefined ? zero : decimal(held.amount, `${fill.asset} amount`);
-  const amount = decimal(fill.amount, `${fill.asset} amount`);
-  const price = decimal(fill.price, `${fill.asset} price`);
-  const after = before.plus(amount);
-  const cost = held === undefined ? zero : totalCost(held);
-  const adds = before.isZero() || before.isNegative() === amount.isNegative();
-  const crosses = after.isNegative() !== before.isNegative();
-  const afterCost = adds
-    ? cost.plus(amount.times(price))
-    : crosses || after.isZero()
-      ? after.times(price)
-      : cost.times(after).div(before);
-  return {
-    last_price: fill.price,
-    ...(fill.currency === null ? {} : { currency: fill.currency }),
-    ...held,
-    asset: fill.asset,
-    amount: toDecimalString(after),
-    cost_basis: after.isZero() ? '0' : toDecimalString(afterCost.div(after)),
-    total_cost: toDecimalString(afterCost),
-  };
+function executed(held: Cost, amount: Decimal, unitPrice: Decimal): Cost {
+  if (amount.isZero()) return held;
+  const after = held.amount.plus(amount);
+  if (held.amount.isZero() || held.amount.isNegative() === amount.isNegative()) {
+    return { amount: after, cost: held.cost.plus(amount.times(unitPrice)) };
+  }
+  const crosses = after.isZero() || after.isNegative() !== held.amount.isNegative();
+  return { amount: after, cost: crosses ? after.times(unitPrice) : held.cost.times(after).div(held.amount) };
 }
 
 function advanced(order: OrderSnapshot, fill: FillReport): OrderSnapshot {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../model/errors.ts';
+import type { InstrumentSettings } from '../model/instrument-terms.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import type { Timestamp } from '../model/time.ts';
 import { type DiscrepancyKind, discrepancyKinds, type ReconciliationPolicy, reconciliationPolicies } from './types.ts';
@@ -13,6 +14,8 @@ export interface ReconciliationOptions {
   readonly ignoreCurrencies?: readonly string[];
   /** The host's base currency, for a host that has no book yet. Default "USD". */
   readonly currency?: string;
+  /** What the engine's Instruments were made with: the comparison counts executions in advance as the ledger will book them. */
+  readonly instruments?: Readonly<Record<string, InstrumentSettings>>;
   /** Which strategy gets the difference of an asset. */
   readonly owner?: Readonly<Record<string, string>>;
   /** In place of the policy, for single kinds. */

@@ -148,7 +148,7 @@ function costBasisActions(asset: string, reason: string, scene: Scene): PlanActi
   const holding = scene.held.get(asset)?.holdings[0];
   const report = scene.reports.get(asset);
   if (holding === undefined || report === undefined) return [];
-  if (!costBasisDiffers(holding, report, costBasisTolerance ?? defaultCostBasisTolerance)) return [];
+  if (!costBasisDiffers(scene.books, holding, report, costBasisTolerance ?? defaultCostBasisTolerance)) return [];
   return [setPosition(holding.strategy, asset, holding.amount, holding.amount, report, reason)];
 }
 

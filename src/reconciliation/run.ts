@@ -88,6 +88,7 @@ function prepare(adapter: BrokerAdapter, received: ReceivedBooks, run: RunOption
     sequence: received.sequence,
     timestamp: received.timestamp,
     currency: received.strategies[0]?.currency ?? run.options.currency ?? 'USD',
+    ...(run.options.instruments === undefined ? {} : { instruments: run.options.instruments }),
   });
   const cursors = received.strategies.map(({ broker_cursor }) => broker_cursor);
   return {

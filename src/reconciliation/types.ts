@@ -1,4 +1,5 @@
 import type { ActivityCursor, ActivityReport } from '../brokers/adapter.ts';
+import type { InstrumentSettings } from '../model/instrument-terms.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
 import type { PositionSnapshot } from '../model/position.ts';
@@ -13,12 +14,16 @@ export interface LocalBooks {
   readonly sequence: number;
   readonly timestamp: Timestamp;
   readonly currency: string;
+  /** What the host says of its assets, by name. */
+  readonly instruments?: Readonly<Record<string, InstrumentSettings>>;
   readonly strategies: readonly LocalBook[];
 }
 
 export interface LocalBook {
   readonly strategy: string;
   readonly positions: readonly PositionSnapshot[];
+  /** Assets that it has traded and holds none of. */
+  readonly closed?: readonly string[];
   readonly orders: readonly OrderSnapshot[];
   readonly cash: Readonly<Record<string, DecimalString>>;
 }

@@ -87,6 +87,33 @@ describe('comparing positions', () => {
     expect(compare(local, broker({ positions: [position('AAPL', '3', '33.4')] }), options)).toEqual([]);
   });
 
+  it('leaves the average price alone where another book has sold all of it, since the broker’s average counts what that had paid', () => {
+    const seen = broker({ positions: [position('AAPL', '10', '95')] });
+    const a = book('a', { positions: [held('AAPL', '10', '90')] });
+    expect(compare(books(a, book('b', { closed: ['AAPL'] })), seen, options)).toEqual([]);
+    expect(only(books(a, book('b', { closed: ['MSFT'] })), seen)).toMatchObject({ kind: 'position_cost_basis' });
+    // A book that had sold all of it before, and alone: that is no other book's average.
+    expect(only(books({ ...a, closed: ['AAPL'] }, book('b')), seen)).toMatchObject({ kind: 'position_cost_basis' });
+    const sold = books(a, book('b', { positions: [held('AAPL', '5', '100')], orders: [order('o1')] }));
+    const sale = fill('e1', { amount: '-5' });
+    expect(compare(sold, { ...seen, fills: [sale] }, options).map(({ kind }) => kind)).not.toContain(
+      'position_cost_basis',
+    );
+  });
+
+  it('finds nothing where an execution that is not booked yet took its fee in coins', () => {
+    const local = books(book('a', { orders: [order('o1', { asset: 'ETH/USD' })], cash: { USD: '5000' } }));
+    const bought = fill('e1', { asset: 'ETH/USD', amount: '2', price: '2000', fee: '0.005', fee_currency: 'ETH' });
+    const filled = report('o1', { asset: 'ETH/USD', amount: '10', status: 'partially_filled', filled_amount: '2' });
+    const seen = broker({
+      positions: [position('ETH/USD', '1.995', '2000')],
+      cash: { USD: '1000' },
+      orders: [filled],
+      fills: [bought],
+    });
+    expect(compare(local, seen, options)).toEqual([]);
+  });
+
   it('leaves the average price alone where several books hold the asset', () => {
     const local = books(
       book('a', { positions: [held('X', '1', '10')] }),
