@@ -23,14 +23,23 @@ const program = new Command('holdfast')
   .helpCommand(false)
   .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(process.stdout.columns ?? 100, 120) })
   // What commander says of a mistake is said once, by fail(), in the form of every other error.
-  .configureOutput({ outputError: () => {} })
+  .configureOutput({ outputError: () => {}, writeErr: () => {} })
   .addHelpText('after', '\nTry it: holdfast demo\nExit codes: 0 fine, 1 something was found, 2 cannot be done.');
 
-function command(name: string, description: string): Command {
-  return program.command(name).description(description).exitOverride().option('--json', 'print one JSON document');
+function command(name: string, description: string, example: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', `\nExample: holdfast ${name} ${example}`.trimEnd());
 }
 
-command('demo', 'the whole story in under a minute: trade, kill -9, restore, reconcile, trade on, compare the books')
+command(
+  'demo',
+  'the whole story in under a minute: trade, kill -9, restore, reconcile, trade on, compare the books',
+  '--fast',
+)
   .option('--tape <file>', 'CSV or gzipped CSV of trades or bars (default: real daily bars of AAPL and the S&P 500)')
   .option('--seed <n>', 'moves the moment of the kill', wholeNumber, 1)
   .option('--fast', 'play the tape in 8 seconds in place of 20')
@@ -40,7 +49,7 @@ command('demo', 'the whole story in under a minute: trade, kill -9, restore, rec
 const stateDirectory = ['<dir>', "an engine's state directory (its state_dir, or $HOLDFAST_STATE_DIR)"] as const;
 const configuration = ['<config>', 'a JSON file, as `holdfast config-schema` describes it'] as const;
 
-command('run', 'the live engine, until SIGINT or SIGTERM or the end of a finite tape')
+command('run', 'the live engine, until SIGINT or SIGTERM or the end of a finite tape', 'engine.json')
   .argument(...configuration)
   .option('--acks <file>', 'write a line "ack SEQUENCE" whenever the durable sequence has advanced')
   .addHelpText(
@@ -50,11 +59,11 @@ command('run', 'the live engine, until SIGINT or SIGTERM or the end of a finite 
   )
   .action((config, options) => runs(async () => (await import('./run.ts')).run(config, options)));
 
-command('config-schema', 'the JSON schema of the configuration that `run` takes').action(() =>
-  runs(async () => (await import('./config-schema.ts')).configSchema()),
-);
+command('config-schema', 'the JSON schema of the configuration that `run` takes', '> engine.schema.json')
+  .addHelpText('after', '\nIt is JSON with and without --json. Exit code: 0.')
+  .action(() => runs(async () => (await import('./config-schema.ts')).configSchema()));
 
-command('status', 'running or not, holder, phase, durable sequence and lag, and a line for each strategy')
+command('status', 'running or not, holder, phase, durable sequence and lag, and a line for each strategy', 'state')
   .argument(...stateDirectory)
   .addHelpText(
     'after',
@@ -63,7 +72,7 @@ command('status', 'running or not, holder, phase, durable sequence and lag, and 
   )
   .action((directory, options) => runs(async () => (await import('./status.ts')).status(directory, options)));
 
-command('inspect', 'what a restore would give, in the field names of a checkpoint; read-only')
+command('inspect', 'what a restore would give, in the field names of a checkpoint; read-only', 'state ladder --json')
   .argument(...stateDirectory)
   .argument('[strategy]', 'this one alone')
   .option('--generation <n>', 'instead: what is in the n-th checkpoint file, 1 being the newest', positiveNumber)
@@ -75,7 +84,7 @@ command('inspect', 'what a restore would give, in the field names of a checkpoin
     runs(async () => (await import('./inspect.ts')).inspect(directory, strategy, options)),
   );
 
-command('verify', 'reads every checkpoint and every journal segment: what is valid, damaged, usable, lost')
+command('verify', 'reads every checkpoint and every journal segment: what is valid, damaged, usable, lost', 'state')
   .argument(...stateDirectory)
   .addHelpText(
     'after',
@@ -83,7 +92,7 @@ command('verify', 'reads every checkpoint and every journal segment: what is val
   )
   .action((directory, options) => runs(async () => (await import('./verify.ts')).verifyDirectory(directory, options)));
 
-command('audit', "the orders that the audit knows, or one order's life from intent to last fill; read-only")
+command('audit', "the orders that the audit knows, or one order's life from intent to last fill; read-only", 'state')
   .argument(...stateDirectory)
   .option('--order <id>', 'the client order id of the one whose life to print')
   .option('--strategy <name>', 'only what is of this strategy')
@@ -92,7 +101,11 @@ command('audit', "the orders that the audit knows, or one order's life from inte
   .addHelpText('after', '\nExit codes: 0 fine, 1 a stretch is missing from the audit, 2 cannot be done.')
   .action((directory, options) => runs(async () => (await import('./audit.ts')).audit(directory, options)));
 
-command('resume', 'lifts the halts that the state holds; refused while an engine runs')
+command(
+  'resume',
+  'lifts the halts that the state holds; refused while an engine runs',
+  'state --reason "the split is booked"',
+)
   .argument(...stateDirectory)
   .requiredOption('--reason <text>', 'why it is safe to trade again: it is kept in the journal and in the audit')
   .addOption(repeatable('--strategy <name>', 'only this one (repeatable)', 'all that are halted'))
@@ -100,7 +113,11 @@ command('resume', 'lifts the halts that the state holds; refused while an engine
   .addHelpText('after', '\nExit codes: 0 resumed, or nothing was halted; 2 cannot be done.')
   .action((directory, options) => runs(async () => (await import('./resume.ts')).resume(directory, options)));
 
-command('reconcile', "fetches the broker's side and prints the plan: a dry run unless --apply")
+command(
+  'reconcile',
+  "fetches the broker's side and prints the plan: a dry run unless --apply",
+  'engine.json --policy SYNC_TO_BROKER',
+)
   .argument(...configuration)
   .addOption(new Option('--policy <policy>', 'in place of the one configured').choices(reconciliationPolicies))
   .option('--apply', 'apply the plan and make it durable; the engine must not be running')
@@ -111,7 +128,11 @@ command('reconcile', "fetches the broker's side and prints the plan: a dry run u
   )
   .action((config, options) => runs(async () => (await import('./reconcile.ts')).reconcile(config, options)));
 
-command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST and the trade_updates stream)')
+command(
+  'paper-broker',
+  'a paper exchange behind the Alpaca Trading API (REST and the trade_updates stream)',
+  '--port 8400 --tape AAPL=aapl.csv --speed 3600',
+)
   .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', port, 0)
   .addOption(
     repeatable(
@@ -133,7 +154,11 @@ command('paper-broker', 'a paper exchange behind the Alpaca Trading API (REST an
   )
   .action((options) => runs(async () => (await import('./paper-broker.ts')).paperBroker(options)));
 
-command('load', 'the load test of checkpoint latency; with --check, whether a restore gives exactly what was committed')
+command(
+  'load',
+  'the load test of checkpoint latency; with --check, whether a restore gives exactly what was committed',
+  '--dir load --rate 1000 --html load.html',
+)
   .requiredOption('--dir <dir>', 'a state directory of its own; one that load has used before is continued')
   .option('--check', 'restore the directory, without a lock, and compare every field')
   .option('--strategies <n>', 'N: how many', positiveNumber, 10)
@@ -177,12 +202,16 @@ async function main(): Promise<void> {
   });
   endWithParent();
   try {
-    if (process.argv.length <= 2) throw usage(`no command: give one of ${commandNames()}`);
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) fail(error);
-    else if (error.exitCode !== 0) fail(usage(error.message.replace(/^error: /, '').replace(/\.$/, '')));
+    else if (error.exitCode !== 0) fail(usage(mistakeOf(error)));
   }
+}
+
+function mistakeOf({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return `no command: give one of ${commandNames()}`;
+  return message.replace(/^error: /, '').replace(/\.$/, '');
 }
 
 async function runs(run: Run): Promise<void> {

@@ -48,9 +48,17 @@ describe('the command line', () => {
     }
     const [status, same] = await Promise.all([holdfast(['status', '--help']), holdfast(['help', 'status'])]);
     expect(status.stdout).toContain('HOLDFAST_STATE_DIR');
+    expect(status.stdout).toContain('Example: holdfast status state\n');
     expect(status.stdout).toContain('Exit codes: 0 fine');
     expect(same).toEqual(status);
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('says what is missing where an option stands alone, and not the help', async () => {
+    const { code, stdout, stderr } = await holdfast(['--verbose']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^holdfast: USAGE: no command: give one of demo, run, [^\n]+\n/);
+    expect(stderr).not.toContain('Usage:');
   });
 
   it('shows stacks under --verbose only, which may stand before and after the command', async () => {
