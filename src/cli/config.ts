@@ -90,12 +90,10 @@ const moduleShape = {
     .default({})
     .describe('handed to the module as they are; never put a key here'),
 };
-const milliseconds = z
-  .int()
-  .min(0)
-  .max(86_400_000 * 30);
+const dayMs = 86_400_000;
+const interval = z.int().min(0).max(dayMs);
 const policy = z.enum(reconciliationPolicies);
-const toleranceSchema = decimalSchema.refine((text) => !text.startsWith('-'), 'expected 0 or more');
+const notNegative = decimalSchema.refine((text) => !text.startsWith('-'), 'expected 0 or more');
 
 const feedSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -130,7 +128,7 @@ const configShape = z.strictObject({
         name: strategyNameSchema,
         ...moduleShape,
         assets: z.array(assetSchema).optional(),
-        initial_cash: z.record(currencySchema, decimalSchema).optional(),
+        initial_cash: z.record(currencySchema, notNegative).optional(),
       }),
     )
     .min(1)
@@ -148,13 +146,13 @@ const configShape = z.strictObject({
     }),
   checkpoint: z
     .strictObject({
-      interval_ms: milliseconds.default(60_000).describe('0 turns the interval off'),
+      interval_ms: interval.default(60_000).describe('0 turns the interval off'),
       generations: z.int().min(2).max(100).default(3),
       significant_change: z
         .strictObject({
           commits: z.int().min(1).optional(),
           journal_bytes: z.int().min(1024).optional(),
-          notional: decimalSchema.optional(),
+          notional: notNegative.optional(),
         })
         .default({}),
     })
@@ -163,10 +161,10 @@ const configShape = z.strictObject({
     .strictObject({
       policy: policy.default('HALT_AND_ALERT'),
       policies: z.partialRecord(z.enum(discrepancyKinds), policy).default({}),
-      interval_ms: milliseconds.default(300_000).describe('0 reconciles only at start'),
+      interval_ms: interval.default(300_000).describe('0 reconciles only at start'),
       owners: z.record(assetSchema, strategyNameSchema).default({}),
-      cost_basis_tolerance: toleranceSchema.default('0.0001').describe('relative'),
-      cash_tolerance: z.record(currencySchema, toleranceSchema).default({}).describe('absolute, for each currency'),
+      cost_basis_tolerance: notNegative.default('0.0001').describe('relative'),
+      cash_tolerance: z.record(currencySchema, notNegative).default({}).describe('absolute, for each currency'),
       deadline_ms: z.int().min(100).max(600_000).default(30_000),
     })
     .prefault({}),
@@ -192,7 +190,11 @@ const configShape = z.strictObject({
         .optional(),
     })
     .prefault({}),
-  stale_after_ms: milliseconds.default(3_600_000),
+  stale_after_ms: z
+    .int()
+    .min(0)
+    .max(30 * dayMs)
+    .default(3_600_000),
   shutdown_deadline_ms: z.int().min(100).max(600_000).default(10_000),
   force_file_system: z.boolean().default(false).describe('use a network or memory file system all the same'),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),

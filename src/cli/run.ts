@@ -1,11 +1,13 @@
 import { openSync, writeSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { BrokerAdapter } from '../brokers/adapter.ts';
 import { loadBroker } from '../brokers/load.ts';
+import type { LiveTradingEngineOptions } from '../engine/engine-options.ts';
+import type { Feed } from '../engine/feed.ts';
 import { Instruments } from '../engine/instrument.ts';
 import { LiveTradingEngine } from '../engine/live-trading-engine.ts';
 import { ConfigError, HoldfastError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
+import type { PositionReconciler } from '../state/position-reconciler.ts';
 import type { StateManager } from '../state/state-manager.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { loadStrategy } from './load-module.ts';
@@ -66,20 +68,9 @@ async function live(
   const strategies = await Promise.all(config.strategies.map((strategy) => loadStrategy(strategy, loaded.base)));
   const feed = await openFeed(loaded, feedEnd.signal);
   const broker = await loadBroker(config.broker, loaded.base);
-  const state = await openStateFor(loaded, logger, broker);
-  const reconciler = makeReconciler(loaded, state);
-  const engine = new LiveTradingEngine({
-    state,
+  const { state, reconciler, engine } = await makeEngine(loaded, logger, {
     broker,
-    reconciler,
     feed,
-    policy: config.reconciliation.policy,
-    gate: config.gate,
-    reconcileIntervalMs: config.reconciliation.interval_ms,
-    stopDeadlineMs: config.shutdown_deadline_ms,
-    host: config.host,
-    instruments: new Instruments(config.currency, config.instruments),
-    logger,
     ...(webhook === null ? {} : { onAlert: webhook.alert }),
   });
   const ended = new Promise<Ending>((resolve) => {
@@ -124,7 +115,8 @@ async function live(
   const document = documentOf(config.host, state, ending, failure);
   const how =
     document.error === null ? 'stopped in order: everything is durable' : `stopped: ${document.error.message}`;
-  logger[document.error === null ? 'info' : 'error']({ event: 'stopped', ...document }, how);
+  const { host: _, ...told } = document; // every line of the log names the host
+  logger[document.error === null ? 'info' : 'error']({ event: 'stopped', ...told }, how);
   return document;
 }
 
@@ -147,11 +139,39 @@ async function tradeUntil(engine: LiveTradingEngine, ended: Promise<Ending>, log
   return await ended;
 }
 
-async function openStateFor(loaded: LoadedConfig, logger: Logger, broker: BrokerAdapter): Promise<StateManager> {
+interface Engine {
+  readonly state: StateManager;
+  readonly reconciler: PositionReconciler;
+  readonly engine: LiveTradingEngine;
+}
+
+/** Opens the state and puts the engine together. Where either cannot be done nothing stays open that would keep the process alive. */
+async function makeEngine(
+  loaded: LoadedConfig,
+  logger: Logger,
+  parts: Pick<LiveTradingEngineOptions, 'broker' | 'onAlert'> & { readonly feed: Feed },
+): Promise<Engine> {
+  const { config } = loaded;
+  let state: StateManager | null = null;
   try {
-    return await openState(loaded, logger);
+    state = await openState(loaded, logger);
+    const reconciler = makeReconciler(loaded, state);
+    const engine = new LiveTradingEngine({
+      ...parts,
+      state,
+      reconciler,
+      policy: config.reconciliation.policy,
+      gate: config.gate,
+      reconcileIntervalMs: config.reconciliation.interval_ms,
+      stopDeadlineMs: config.shutdown_deadline_ms,
+      host: config.host,
+      instruments: new Instruments(config.currency, config.instruments),
+      logger,
+    });
+    return { state, reconciler, engine };
   } catch (error) {
-    await broker.close();
+    await parts.broker.close();
+    await state?.close({ checkpoint: false, deadlineMs: config.shutdown_deadline_ms });
     throw error;
   }
 }

@@ -90,6 +90,22 @@ describe('a configuration', () => {
       /cost_basis_tolerance: expected 0 or more; reconciliation\.cash_tolerance\.USD: expected 0 or more/,
     ],
     [
+      'cash below nothing',
+      { ...valid, strategies: [{ name: 'a', module: 'x', initial_cash: { USD: '-5' } }] },
+      /strategies\.0\.initial_cash\.USD: expected 0 or more/,
+    ],
+    [
+      'a notional below nothing',
+      { ...valid, checkpoint: { significant_change: { notional: '-1' } } },
+      /checkpoint\.significant_change\.notional: expected 0 or more/,
+    ],
+    // What a timer cannot wait for was refused by the engine alone, with the state open and the process never ending.
+    [
+      'intervals longer than a day',
+      { ...valid, checkpoint: { interval_ms: 86_400_001 }, reconciliation: { interval_ms: 2_592_000_000 } },
+      /checkpoint\.interval_ms: .*<=86400000; reconciliation\.interval_ms: .*<=86400000/,
+    ],
+    [
       'an owner that is no strategy',
       { ...valid, reconciliation: { owners: { SPY: 'nobody' } } },
       /reconciliation\.owners\.SPY: "nobody" is no strategy of this configuration: expected one of /,
