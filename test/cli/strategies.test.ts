@@ -96,6 +96,14 @@ describe('breakout', () => {
   });
 });
 
+describe('a ladder', () => {
+  it.each([{ offset: '0' }, { tick: '0' }, { lots: '-1' }])('with %j is refused by name', (options) => {
+    const make = () => ladder.createStrategy({ name: 's', options: { asset: 'AAPL', ...options } });
+    const told = `strategy s: options.${Object.keys(options)[0]}: expected a decimal string above zero`;
+    expect(make).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(told) }));
+  });
+});
+
 describe('a strategy that samples', () => {
   it('looks at most once in its interval of market time, and keeps its window in its state', () => {
     const { see, state } = scene(breakout.createStrategy, { window: 3, sample_ms: 2 * 86_400_000 });
@@ -110,6 +118,10 @@ describe('a strategy that samples', () => {
     [{ window: 1 }, 'options.window'],
     [{ sample_ms: -1 }, 'options.sample_ms'],
     [{ band: 'wide' }, 'options.band'],
+    [{ band: 0.05 }, 'options.band'],
+    [{ quantity: '-1' }, 'options.quantity: expected a decimal string above zero'],
+    [{ quantity: '0' }, 'options.quantity'],
+    [{ quantitty: '5' }, 'options.quantitty: expected one of asset, quantity, window, sample_ms, band'],
   ])('with options %j is refused by name', (options, told) => {
     const make = () => meanReversion.createStrategy({ name: 's', options: { asset: 'AAPL', ...options } });
     expect(make).toThrow(

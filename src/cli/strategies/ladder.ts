@@ -1,7 +1,7 @@
 import type { Strategy, StrategyContext } from '../../engine/strategy.ts';
 import { Decimal, decimal, decimalString } from '../../model/money.ts';
 import type { OrderSnapshot } from '../../model/order.ts';
-import { held, sampled, sampledOptions } from './sampled.ts';
+import { decimalOption, held, sampled, sampledOptions } from './sampled.ts';
 
 /**
  * Keeps limit orders on both sides of the price: a buy at `offset` (relative) below it while it holds less than `lots` times the
@@ -9,18 +9,17 @@ import { held, sampled, sampledOptions } from './sampled.ts';
  * price has left behind by three offsets is replaced.
  */
 export function createStrategy(given: { name: string; options: Readonly<Record<string, unknown>> }): Strategy {
-  const options = sampledOptions(given.name, { window: 2, ...given.options });
-  const offset = decimal(String(given.options['offset'] ?? '0.005'), `strategy ${given.name}: options.offset`);
-  const tick = decimal(String(given.options['tick'] ?? '0.01'), `strategy ${given.name}: options.tick`);
+  const options = sampledOptions(given.name, { window: 2, ...given.options }, ['offset', 'tick', 'lots']);
+  const offset = decimalOption(given.name, given.options, 'offset', '0.005');
+  const tick = decimalOption(given.name, given.options, 'tick', '0.01');
+  const lots = decimalOption(given.name, given.options, 'lots', '3');
+  const quantity = decimal(options.quantity);
   const one = new Decimal(1);
 
   function priceFor(price: Decimal, side: 'buy' | 'sell'): string {
     const exact = price.times(side === 'buy' ? one.minus(offset) : one.plus(offset));
     return decimalString(exact.toNearest(tick, side === 'buy' ? Decimal.ROUND_DOWN : Decimal.ROUND_UP));
   }
-
-  const lots = decimal(String(given.options['lots'] ?? '3'), `strategy ${given.name}: options.lots`);
-  const quantity = decimal(options.quantity);
 
   return sampled(given.name, options, (context, { price }) => {
     const amount = held(context, options.asset);

@@ -1,11 +1,11 @@
 import type { Strategy } from '../../engine/strategy.ts';
-import { Decimal, decimal, decimalString, zero } from '../../model/money.ts';
-import { held, sampled, sampledOptions } from './sampled.ts';
+import { Decimal, decimalString, zero } from '../../model/money.ts';
+import { decimalOption, held, sampled, sampledOptions } from './sampled.ts';
 
 /** Buys when the price is below the window's mean by `band` (relative), and sells what it holds when it is back above. */
 export function createStrategy(given: { name: string; options: Readonly<Record<string, unknown>> }): Strategy {
-  const options = sampledOptions(given.name, given.options);
-  const band = decimal(String(given.options['band'] ?? '0.01'), `strategy ${given.name}: options.band`);
+  const options = sampledOptions(given.name, given.options, ['band']);
+  const band = decimalOption(given.name, given.options, 'band', '0.01');
   const one = new Decimal(1);
 
   return sampled(given.name, options, (context, { price, window }) => {

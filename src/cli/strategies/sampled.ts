@@ -1,7 +1,7 @@
 import type { Strategy, StrategyContext } from '../../engine/strategy.ts';
 import { ConfigError } from '../../model/errors.ts';
 import type { MarketEvent } from '../../model/market.ts';
-import { Decimal, decimal } from '../../model/money.ts';
+import { Decimal, type DecimalString, decimal, decimalString, isDecimalString, zero } from '../../model/money.ts';
 import { micros } from '../../model/time.ts';
 
 /** Options that the built-in strategies share. */
@@ -52,15 +52,39 @@ export function sampled(
   };
 }
 
-/** Reads the shared options, with defaults; every error names the strategy and the field. */
-export function sampledOptions(name: string, given: Readonly<Record<string, unknown>>): SampledOptions {
-  const { asset, quantity = '1', window = 20, sample_ms = 0 } = given;
+/**
+ * Reads the shared options, with defaults; every error names the strategy and the field.
+ * @param own the names of the options that this strategy has beside the shared ones: any other is a slip of the pen
+ */
+export function sampledOptions(
+  name: string,
+  given: Readonly<Record<string, unknown>>,
+  own: readonly string[] = [],
+): SampledOptions {
+  const known = [...shared, ...own];
+  const unknown = Object.keys(given).find((field) => !known.includes(field));
+  if (unknown !== undefined) throw invalid(name, unknown, `one of ${known.join(', ')}; there is no such option`);
+  const { asset, window = 20, sample_ms = 0 } = given;
   if (typeof asset !== 'string') throw invalid(name, 'asset', 'the name of an asset');
-  if (typeof quantity !== 'string') throw invalid(name, 'quantity', 'a decimal string such as "0.5"');
-  decimal(quantity, `strategy ${name}: options.quantity`);
+  const quantity = decimalString(decimalOption(name, given, 'quantity', '1'));
   if (!Number.isInteger(window) || (window as number) < 2) throw invalid(name, 'window', 'a whole number from 2');
   if (typeof sample_ms !== 'number' || !(sample_ms >= 0)) throw invalid(name, 'sample_ms', 'milliseconds, 0 or more');
   return { asset, quantity, window: window as number, sample_ms };
+}
+
+const shared: readonly (keyof SampledOptions)[] = ['asset', 'quantity', 'window', 'sample_ms'];
+
+/** @throws ConfigError CONFIG_INVALID where it is no decimal string above zero */
+export function decimalOption(
+  name: string,
+  given: Readonly<Record<string, unknown>>,
+  field: string,
+  otherwise: DecimalString,
+): Decimal {
+  const text = given[field] ?? otherwise;
+  const value = isDecimalString(text) ? decimal(text) : zero;
+  if (value.gt(0)) return value;
+  throw invalid(name, field, `a decimal string above zero such as "${otherwise}", got ${JSON.stringify(text)}`);
 }
 
 /** The position's signed amount, zero where there is none. */
