@@ -54,14 +54,21 @@ class Columns {
     this.#indices = new Map(header.map((name, index) => [plain(name), index]));
   }
 
+  /** What the header says, for a message: a file that is no text must not reach a terminal as it is. */
+  get shown(): string {
+    return JSON.stringify(this.names.join(', ').slice(0, 200));
+  }
+
   index(name: string): number | undefined {
     return this.#indices.get(plain(name));
   }
 
   require(name: string): number {
     const index = this.index(name);
+    const same = this.names.filter((other) => plain(other) === plain(name)).length;
+    if (same > 1) throw new FieldError(name, `one column of this name in the header, and there are ${same}`);
     if (index !== undefined) return index;
-    throw new FieldError(name, `a column of this name in the header, which has ${this.names.join(', ').slice(0, 200)}`);
+    throw new FieldError(name, `a column of this name in the header, which has ${this.shown}`);
   }
 
   /** Every row has as many fields as the header, else its values may stand under the wrong names. */
@@ -80,7 +87,7 @@ function formatOf(columns: Columns): TapeFormat {
   if (columns.index('open') !== undefined) return 'bars';
   throw new FieldError(
     null,
-    `the columns of trades (${required.trades.join(', ')}) or of bars (${required.bars.join(', ')}), got ${columns.names.join(', ').slice(0, 200)}`,
+    `the columns of trades (${required.trades.join(', ')}) or of bars (${required.bars.join(', ')}), got ${columns.shown}`,
   );
 }
 
@@ -101,7 +108,7 @@ function tradeReader(columns: Columns, wanted: string | undefined): RowReader {
       kind: 'trade',
       asset,
       price: decimalField('price', row[price]),
-      amount: decimalField('qty', row[qty]),
+      amount: quantityField('qty', row[qty]),
       aggressor: aggressor === undefined ? null : side(row[aggressor]),
       at: time(row[exchMs]),
     };
@@ -121,7 +128,7 @@ function barReader(columns: Columns, asset: string): RowReader {
       high: decimalField('high', row[high]),
       low: decimalField('low', row[low]),
       close: decimalField('close', row[close]),
-      volume: decimalField('volume', row[volume]),
+      volume: quantityField('volume', row[volume]),
       at: closing(row[date] ?? ''),
     };
     return Object.freeze(bar);
@@ -136,6 +143,13 @@ function decimalField(column: string, text: string | undefined): DecimalString {
     column,
     `a decimal number such as "150.25" with at most 24 digits before and after the point, got ${shown(text)}`,
   );
+}
+
+/** Prices may be below zero, as that of oil was; how much was traded may not, and would fill orders the wrong way round. */
+function quantityField(column: string, text: string | undefined): DecimalString {
+  const quantity = decimalField(column, text);
+  if (!quantity.startsWith('-')) return quantity;
+  throw new FieldError(column, `a decimal number from 0, got ${shown(text)}`);
 }
 
 /** A part of a long text keeps all of it in memory. A strategy may keep a price for days, and must not keep the file with it. */
@@ -182,10 +196,12 @@ function millisecondsReader(): (text: string | undefined) => Timestamp {
   let at = '';
   return (text) => {
     if (text === last && text !== undefined) return at;
-    if (text === undefined || !/^\d{1,14}$/.test(text)) {
-      throw new FieldError('exch_ms', `whole milliseconds since 1970, got ${shown(text)}`);
+    const ms = text !== undefined && /^\d{1,14}$/.test(text) ? Number(text) : Number.NaN;
+    // Above it a number has no place for microseconds, and the time would be another than the tape says.
+    if (!Number.isSafeInteger(ms * 1000)) {
+      throw new FieldError('exch_ms', `whole milliseconds since 1970, before the year 2255, got ${shown(text)}`);
     }
-    at = timestamp(Number(text) * 1000);
+    at = timestamp(ms * 1000);
     last = text;
     return at;
   };

@@ -57,6 +57,9 @@ async function* openLines(path: string): AsyncGenerator<readonly string[], void,
   let first = true;
   for await (const chunk of bytes as AsyncIterable<string>) {
     const lines = (rest + (first ? chunk.replace(/^\uFEFF/, '') : chunk)).split('\n');
+    if (first && chunk.startsWith(gzipMagic)) {
+      throw new FieldError(null, 'CSV, and it is compressed with gzip: let its name end in ".gz"');
+    }
     first = false;
     rest = lines.pop() ?? '';
     yield lines;
@@ -64,6 +67,9 @@ async function* openLines(path: string): AsyncGenerator<readonly string[], void,
   }
   yield [rest];
 }
+
+/** The two bytes that gzip begins with, as text makes them. */
+const gzipMagic = '\x1f\ufffd';
 
 const lineLengthMax = 64 * 1024;
 
@@ -99,8 +105,16 @@ function feedError(path: string, line: number, error: unknown): unknown {
     );
   }
   if (!(error instanceof Error) || !('code' in error)) return error;
-  return new FeedError('FEED_UNREADABLE', `${path}: cannot be read after line ${line}: ${error.message}`, {
+  const where = line === 0 ? 'cannot be read' : `cannot be read after line ${line}`;
+  return new FeedError('FEED_UNREADABLE', `${path}: ${where}: ${error.message}. ${adviceFor(error.code)}`, {
     cause: error,
     details: { path, line },
   });
+}
+
+function adviceFor(code: unknown): string {
+  if (code === 'Z_BUF_ERROR') return 'The file is cut short: get it again';
+  if (code === 'Z_DATA_ERROR')
+    return 'It is no gzip file, or a damaged one; the name of one that is not compressed ends otherwise';
+  return 'Give a CSV file, or one compressed with gzip whose name ends in ".gz"';
 }

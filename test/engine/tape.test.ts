@@ -143,8 +143,10 @@ describe('a tape that is not right is refused with file, line, column and what w
     ['qty', '0x10', /decimal/],
     ['qty', `0.${'1'.repeat(25)}`, /24 digits/],
     ['qty', '1'.repeat(25), /24 digits/],
+    ['qty', '-1', /from 0, got "-1"/],
     ['exch_ms', '1723161255342.5', /milliseconds/],
     ['exch_ms', '-1', /milliseconds/],
+    ['exch_ms', '9007199254741', /before the year 2255/],
     ['aggressor', 'SELL', /"buy", "sell"/],
     ['symbol', 'BTC USDT', /asset name/],
   ])('%s %j', async (column, value, expected) => {
@@ -168,8 +170,11 @@ describe('a tape that is not right is refused with file, line, column and what w
 
   test.each([
     ['nothing at all', '', 1, /nothing/],
-    ['a header of something else', 'a,b,c\n1,2,3\n', 1, /columns of trades .* or of bars .* got a, b, c/],
+    ['a header of something else', 'a,b,c\n1,2,3\n', 1, /columns of trades .* or of bars .* got "a, b, c"/],
     ['a column that is not there', 'symbol,exch_ms,price\nA,1,2\n', 1, /column of this name/],
+    ['a column that is there twice', 'symbol,exch_ms,price,Price,qty\nA,1,2,3,4\n', 1, /one column .* there are 2/],
+    ['bytes that are no text', '\u0000\u001b[31m', 1, /got "\\u0000\\u001b\[31m"/],
+    ['a volume below nothing', 'date,open,high,low,close,volume\n2025-01-02,1,1,1,1,-1\n', 2, /from 0/],
     ['too few fields', 'symbol,exch_ms,price,qty\nA,1,2\n', 2, /4 fields/],
     ['too many fields', 'symbol,exch_ms,price,qty\nA,1,2,3,4\n', 2, /4 fields/],
     ['a quote that is not closed', 'symbol,exch_ms,price,qty\n"A,1,2,3\nA,1,2,3\n', 2, /CSV/],
@@ -204,7 +209,16 @@ describe('a tape that is not right is refused with file, line, column and what w
     const compressed = gzipSync(`${header}\n${`${trade}\n`.repeat(5000)}`);
     const cut = await refusal(await write('cut.csv.gz', compressed.subarray(0, compressed.length - 20)));
     expect(cut.code).toBe('FEED_UNREADABLE');
-    expect(cut.message).toMatch(/cut\.csv\.gz: cannot be read after line \d+/);
+    expect(cut.message).toMatch(/cut\.csv\.gz: cannot be read after line \d+: .* cut short/);
+  });
+
+  test('a file whose name says of its compression what is not so', async () => {
+    const plain = await refusal(await write('plain.csv.gz', `${header}\n${trade}\n`));
+    expect(plain.code).toBe('FEED_UNREADABLE');
+    expect(plain.message).toMatch(/plain\.csv\.gz: cannot be read: .* no gzip file/);
+    const packed = await refusal(await write('packed.csv', gzipSync(`${header}\n${trade}\n`)));
+    expect(packed.code).toBe('FEED_INVALID');
+    expect(packed.message).toContain('let its name end in ".gz"');
   });
 });
 
