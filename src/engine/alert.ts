@@ -42,6 +42,7 @@ export type AlertCode =
   | 'STATE_STALE'
   | 'STATE_VALUE_LARGE'
   | 'STOP_DEADLINE'
+  | 'STRATEGY_ABSENT'
   | 'STRATEGY_STOPPED'
   | 'UPDATES_DROPPED';
 

@@ -17,8 +17,15 @@ export function engineAlerts({ logger, now, onAlert, emit }: EngineAlertsOptions
     const strategy = more.strategy ?? null;
     const alert: Alert = { level, code, message, strategy, at: now(), details: more.details ?? {}, error };
     const cause = error instanceof HoldfastError ? error.code : error?.message;
+    const stack = stackOf(code, error);
     logger[level](
-      { code, ...(strategy === null ? {} : { strategy }), ...alert.details, ...(cause === undefined ? {} : { cause }) },
+      {
+        code,
+        ...(strategy === null ? {} : { strategy }),
+        ...alert.details,
+        ...(cause === undefined ? {} : { cause }),
+        ...(stack === undefined ? {} : { stack }),
+      },
       message,
     );
     try {
@@ -28,4 +35,10 @@ export function engineAlerts({ logger, now, onAlert, emit }: EngineAlertsOptions
     }
     emit(alert);
   };
+}
+
+/** Where the mistake was made, of the alerts that tell of a mistake in a program: of anything else the message says what to do. */
+function stackOf(code: Alert['code'], error: Error | null): string | undefined {
+  if (code !== 'STRATEGY_STOPPED' && code !== 'ENGINE_FAULT') return undefined;
+  return error?.cause instanceof Error ? error.cause.stack : error?.stack;
 }

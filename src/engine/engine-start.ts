@@ -1,4 +1,5 @@
 import type { ReconciliationReport } from '../reconciliation/types.ts';
+import { tellAbsent } from './absent-strategies.ts';
 import type { StartReport } from './engine-options.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { FeedPump } from './feed-pump.ts';
@@ -53,10 +54,11 @@ async function reconcileAtStart(parts: EngineParts, startUp: StartUp): Promise<R
 }
 
 function begin(parts: EngineParts): void {
-  const { core, desk, phase, schedule, catchUp, settings } = parts;
+  const { core, desk, phase, schedule, catchUp, settings, alert } = parts;
   const { halt } = core.books.unassigned;
   if (halt === null) phase.enter({ kind: 'trading', since: core.now() });
   else phase.enter({ kind: 'halted', reason: halt.reason, source: halt.source, since: halt.at });
+  tellAbsent(core, alert);
   core.transact(() => desk.resumeCancels());
   if (phase.is('trading')) startHosts(parts);
   if (settings.reconcileIntervalMs > 0) schedule.every(settings.reconcileIntervalMs, 'reconcile');

@@ -145,6 +145,35 @@ describe('an account on its first day', () => {
   });
 });
 
+describe('a strategy that the next life was not given', () => {
+  it('is told of where it holds positions or open orders, which nobody would trade', async () => {
+    const { life, puppet, next } = await firstLife();
+    const orderId = await submitted(life, puppet);
+    life.broker.fill(orderId, { amount: '4' });
+    await life.idle();
+    const without = next({ strategies: [new Puppet('beta')] });
+    await without.start();
+    expect(without.alerted('STRATEGY_ABSENT')).toMatchObject([
+      { level: 'warn', strategy: 'alpha', details: { positions: 1, orders: 1 } },
+    ]);
+    expect(without.position('alpha', 'AAPL')).toBe('4');
+    const back = next({ strategies: [new Puppet('alpha')] });
+    await back.start();
+    expect(back.alerted('STRATEGY_ABSENT')).toEqual([]);
+  });
+
+  it('is no matter where it holds nothing, nor in an engine that only reconciles', async () => {
+    const { life, puppet, next } = await firstLife();
+    const empty = next({ strategies: [new Puppet('beta')] });
+    await empty.start();
+    expect(empty.alerted('STRATEGY_ABSENT')).toEqual([]);
+    await submitted(life, puppet);
+    const none = next();
+    await none.start();
+    expect(none.alerted('STRATEGY_ABSENT')).toEqual([]);
+  });
+});
+
 describe('an intent without an outcome at a restart', () => {
   it('that never left is looked up, not sent, and rejected as never received', async () => {
     const state = memoryHostState({ autoDurable: false });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/engine/logger.ts';
 import { StrategyError } from '../../src/model/errors.ts';
 import type { Trade } from '../../src/model/market.ts';
 import { Puppet, rig } from '../support/engine-rig.ts';
@@ -197,6 +198,21 @@ describe('a handler that fails', () => {
     });
     await trade('AAPL', '101');
     expect(called).toBe(false);
+  });
+
+  it('is logged with the place where it threw', async () => {
+    const logged: object[] = [];
+    const logger = { ...silentLogger, error: (fields: object) => logged.push(fields) };
+    const puppet = new Puppet('alpha');
+    const { start, trade } = rig({ strategies: [puppet], logger });
+    await start();
+    puppet.next(function lookHere() {
+      throw new Error('oops');
+    });
+    await trade('AAPL', '100');
+    expect(logged).toMatchObject([
+      { code: 'STRATEGY_STOPPED', stack: expect.stringMatching(/^Error: oops\n +at .*lookHere/) },
+    ]);
   });
 
   it('keeps the fill that it choked on', async () => {
