@@ -128,7 +128,8 @@ function omission(books: LocalBooks, read: BrokerEvidence, options: AssessOption
 
 /**
  * A list of positions or a cash figure that is older than the rest, as a cache gives it: the broker's own equity then counts what they
- * lack. At least half of the difference must be missing there, since prices move between an answer and the next.
+ * lack. At least half of the difference, of one position or of all, must be missing there, since prices move between an answer and the
+ * next.
  */
 function contradiction(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {
   const gap = unexplainedEquity(read);
@@ -140,10 +141,26 @@ function contradiction(books: LocalBooks, read: BrokerEvidence, options: AssessO
     if (lacking.isZero() || !gap.div(lacking).gt('0.5')) continue;
     return `the broker lists ${amount} ${asset}, but its own equity counts ${equity} that cash and positions do not show: the list is older than the account`;
   }
+  // Of several that are too old at once, some lack what others have too much of: equity counts the sum.
+  const sum = worthLacking(ours, read);
+  if (!sum.isZero() && gap.div(sum).gt('0.5')) {
+    return `the broker lists positions that are worth ${decimalString(sum.abs())} ${sum.isNegative() ? 'more' : 'less'} than the books have, and its own equity counts ${equity} that cash and positions do not show: the list is older than the account`;
+  }
   const base = read.account.currency;
   const cash = compareCash(books, read, options).find(({ subject }) => subject === base);
   if (cash?.difference == null || !gap.div(decimal(cash.difference).negated()).gt('0.5')) return null;
   return `the broker's cash is off by ${cash.difference}, and its own equity by ${equity}: the cash figure is older than the account`;
+}
+
+/** What all listed positions together are worth less than those of the books. */
+function worthLacking(ours: ReadonlyMap<string, AccountPosition>, { positions }: BrokerEvidence): Decimal {
+  const listed = new Map(positions.map((position) => [position.asset, position]));
+  return [...new Set([...ours.keys(), ...listed.keys()])].reduce((sum, asset) => {
+    const { amount = zero, holdings = [] } = ours.get(asset) ?? {};
+    const report = listed.get(asset);
+    const price = report?.last_price ?? holdings[0]?.position.last_price;
+    return sum.plus(value(amount.minus(report?.amount ?? 0), price));
+  }, zero);
 }
 
 function executionLag(books: LocalBooks, read: BrokerEvidence, options: AssessOptions): string | null {

@@ -70,6 +70,14 @@ describe('a single read', () => {
     expect(why(good({ ...omits, equity: '2010' }))).toBeNull();
   });
 
+  it('must not be older in several positions than its equity, where what they lack and have too much partly cancels out', () => {
+    // 4 AAPL too many and 6 MSFT too few at 100 each: 200 less than the equity counts, and less than half of either alone.
+    const old = { positions: [position('AAPL', '14'), position('MSFT', '-1')], cash: { USD: '1000' } };
+    expect(why(good({ ...old, equity: '2500' }))).toContain('older than the account');
+    // With an equity that does not count them, these are differences.
+    expect(why(good({ ...old, equity: '2300' }))).toBeNull();
+  });
+
   it('must not omit a symbol that its own open orders would close, unless equity counts it as gone', () => {
     const closing = report('x', { asset: 'MSFT', amount: '-5', status: 'open' });
     const omits = { positions: [position('AAPL', '10')], orders: [closing], equity: null, cash: { USD: '1500' } };
