@@ -147,6 +147,10 @@ function print(view: StatusDocument): void {
     if (halt !== null)
       writeLine(paint('red', `${strategy} is halted by ${halt.source} since ${halt.at}: ${halt.reason}`));
   }
+  if (view.halted) {
+    const when = view.running ? 'once the reason is gone and the engine is stopped' : 'once the reason is gone';
+    writeLine(`${when}: holdfast resume ${view.directory} --reason "..."`);
+  }
   printLosses(view.lost);
 }
 

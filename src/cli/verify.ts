@@ -47,11 +47,11 @@ function print(report: VerifyReport): void {
     writeLine(
       table(
         [left('checkpoint'), right('epoch'), right('sequence'), left('state')],
-        report.generations.map(({ file, epoch, sequence, valid, why }) => [
+        report.generations.map(({ file, epoch, sequence, problem, why }) => [
           file,
           String(epoch ?? ''),
           String(sequence ?? ''),
-          valid ? 'valid' : paint('red', `DAMAGED: ${why}`),
+          problem === null ? 'valid' : paint('red', `${problem.replace('_', ' ').toUpperCase()}: ${why}`),
         ]),
       ),
     );

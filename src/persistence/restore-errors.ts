@@ -1,4 +1,4 @@
-import { CheckpointCorrupted } from '../model/errors.ts';
+import { CheckpointCorrupted, StateError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
 import type { JournalChain } from './journal-chain.ts';
 import { journalDamages } from './journal-damage.ts';
@@ -47,6 +47,14 @@ export function unrestorable(
 }
 
 const factsMax = 40;
+
+/** The same error with the directory in its message: files are named relative to it, and who reads the log may not know which it was. */
+export function inDirectory(directory: string, error: unknown): unknown {
+  if (!(error instanceof StateError) || error.message.includes(directory)) return error;
+  const { code, message, details, retryable } = error;
+  const Kind = error instanceof CheckpointCorrupted ? CheckpointCorrupted : StateError;
+  return new Kind(code, `${directory}: ${message}`, { cause: error, details: { directory, ...details }, retryable });
+}
 
 function checkpointFacts(generations: readonly Generation[]): string[] {
   return generations.map(({ file, kind, why, epoch, sequence }) => {

@@ -7,7 +7,7 @@ import { type JournalDamage, journalDamages } from './journal-damage.ts';
 import { replay } from './journal-replay.ts';
 import type { SegmentInfo } from './journal-writer.ts';
 import { Mirror } from './mirror.ts';
-import { unrestorable } from './restore-errors.ts';
+import { inDirectory, unrestorable } from './restore-errors.ts';
 import { type ReadEvidence, readEvidence } from './restore-evidence.ts';
 import { keepDamages } from './restore-keep.ts';
 import { planRestore, type RestorePlan } from './restore-plan.ts';
@@ -60,7 +60,8 @@ export function restore(fs: FileSystem, directory: string, options: RestoreOptio
       if (restored !== null) return restored;
     } catch (error) {
       // Beside a running engine a file may have been replaced between two reads, which looks like damage once.
-      if (!(again && options.lockHeld === true && error instanceof CheckpointCorrupted)) throw error;
+      if (!(again && options.lockHeld === true && error instanceof CheckpointCorrupted))
+        throw inDirectory(directory, error);
     }
     if (!again) throw changedUnder(directory);
   }

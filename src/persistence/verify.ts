@@ -37,6 +37,8 @@ export interface VerifiedGeneration {
   readonly sequence: number | null;
   readonly timestamp: Timestamp | null;
   readonly valid: boolean;
+  /** A file of a newer format, or of another strategy, may be as whole as its writer left it. Null where it is valid. */
+  readonly problem: 'damaged' | 'foreign' | 'newer_format' | null;
   readonly why: string | null;
 }
 
@@ -101,10 +103,11 @@ function verifyGenerations(fs: FileSystem, directory: string, currency: string):
     if (decoded.kind === 'gone') return [];
     if (decoded.kind !== 'ok') {
       const { epoch, sequence } = listed;
-      return [{ file, strategy, epoch, sequence, timestamp: null, valid: false, why: decoded.why }];
+      const { kind, why } = decoded;
+      return [{ file, strategy, epoch, sequence, timestamp: null, valid: false, problem: kind, why }];
     }
     const { epoch, sequence, timestamp } = decoded.checkpoint;
-    return [{ file, strategy, epoch, sequence, timestamp, valid: true, why: null }];
+    return [{ file, strategy, epoch, sequence, timestamp, valid: true, problem: null, why: null }];
   });
 }
 

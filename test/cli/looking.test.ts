@@ -106,6 +106,7 @@ const verifySchema = z.strictObject({
       sequence: count.nullable(),
       timestamp: timestampSchema.nullable(),
       valid: z.boolean(),
+      problem: z.enum(['damaged', 'foreign', 'newer_format']).nullable(),
       why: z.string().nullable(),
     }),
   ),
@@ -326,6 +327,7 @@ describe('a state directory', () => {
       for (const look of [statusOf, inspectionOf]) {
         const { error, stdout } = await look(ruined);
         expect(stdout).toBe('');
+        expect(error?.message).toContain(ruined);
         expect(error?.message).toContain('alpha_checkpoint.json');
         expect(error?.message).toContain('Nothing was changed');
       }
@@ -518,6 +520,38 @@ describe('a directory that', () => {
     state.commit();
     await state.close();
     expect((await captured(() => status(left, {}))).stdout).toContain('the last engine stopped in order');
+  });
+
+  it('is of a newer format is refused, and not called damaged', async () => {
+    const newer = scratch.at('newer');
+    mkdirSync(newer);
+    const text = JSON.stringify({ format: 'holdfast-checkpoint', format_version: 99, strategy_name: 'alpha' });
+    writeFileSync(join(newer, 'alpha_checkpoint.json'), text);
+    expect((await statusOf(newer)).error).toMatchObject({
+      code: 'FORMAT_NEWER',
+      message: expect.stringContaining(newer),
+    });
+    expect((await verificationOf(newer)).document?.generations).toMatchObject([
+      { valid: false, problem: 'newer_format' },
+    ]);
+    const told = await captured(() => verifyDirectory(newer, {}));
+    expect(told.stdout).toMatch(/NEWER FORMAT: it has format_version 99/);
+    expect(told.stdout).not.toContain('DAMAGED');
+    expect(readFileSync(join(newer, 'alpha_checkpoint.json'), 'utf8')).toBe(text);
+  });
+
+  it('holds a halt says how to lift it', async () => {
+    const halted = scratch.at('halted');
+    const state = await openState(halted);
+    state
+      .register('alpha')
+      .setHalt({ reason: 'the daily loss', source: 'strategy', at: '2025-10-02T14:30:00.000000Z' });
+    state.commit();
+    await state.durable();
+    const told = async () => (await captured(() => status(halted, {}))).stdout;
+    expect(await told()).toContain('and the engine is stopped: holdfast resume');
+    await state.close();
+    expect(await told()).toContain(`once the reason is gone: holdfast resume ${halted} --reason`);
   });
 
   it('is above a state directory leads there', async () => {

@@ -211,6 +211,7 @@ describe('a damaged checkpoint', () => {
     const error = codeOf(() => restored(session.fs));
     expect(error.code).toBe('FORMAT_NEWER');
     expect(error.message).toContain('alpha_checkpoint.json');
+    expect(error.message).toContain(directory);
     expect(session.fs.names('quarantine')).toEqual([]);
   });
 });

@@ -44,6 +44,7 @@ describe('verify', () => {
           sequence: 2,
           timestamp: at(2),
           valid: true,
+          problem: null,
           why: null,
         },
         {
@@ -53,6 +54,7 @@ describe('verify', () => {
           sequence: 1,
           timestamp: at(1),
           valid: true,
+          problem: null,
           why: null,
         },
       ],
