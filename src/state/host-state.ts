@@ -149,7 +149,10 @@ export interface StrategyState {
 export interface CheckpointCalls {
   /** Replaces the strategy's whole state, commits, and resolves with the checkpoint once it is a durable file. */
   saveCheckpoint(strategy: string, state: StateToSave): Promise<StateCheckpoint>;
-  /** What a restore gives for the strategy now: committed and durable. Null for a strategy without any state. */
+  /**
+   * What a restore gives for the strategy now: committed and durable. Null for a strategy without any state.
+   * @throws ConfigError STRATEGY_NAME_INVALID
+   */
   loadCheckpoint(strategy: string): Promise<StateCheckpoint | null>;
 }
 

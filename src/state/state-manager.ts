@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { DecimalString } from '../model/money.ts';
+import { assertStrategyName } from '../model/names.ts';
 import type { Recovery } from '../model/recovery.ts';
 import type { Snapshot, StateCheckpoint, StrategySnapshot } from '../model/snapshot.ts';
 import { acquireLock, type StateLock } from '../persistence/lock.ts';
@@ -265,6 +266,14 @@ export class StateManager implements HostState, CheckpointCalls {
     this.#reports.events.off(event, listener);
   }
 
+  /**
+   * What was restored, from what, how old it is and what was lost: `recovery`, for who awaits a step of its own. open() has restored
+   * everything before it resolved, so that no caller can change state that a later restore would take back.
+   */
+  async restore(): Promise<Recovery> {
+    return this.#recovery;
+  }
+
   /** As in CheckpointCalls. What anybody has staged is committed with it; where `state` is refused, nothing of it is. */
   async saveCheckpoint(strategy: string, state: StateToSave): Promise<StateCheckpoint> {
     if (this.#closing !== null) throw stateClosed();
@@ -276,6 +285,8 @@ export class StateManager implements HostState, CheckpointCalls {
 
   /** As in CheckpointCalls: the strategy's newest checkpoint file, written first where it does not hold everything committed. */
   async loadCheckpoint(strategy: string): Promise<StateCheckpoint | null> {
+    // A name that nothing can be kept under is a slip of the pen, and no new strategy.
+    assertStrategyName(strategy);
     return await this.#checkpoints.load(strategy);
   }
 

@@ -237,6 +237,7 @@ describe('saving and loading one strategy', () => {
   it('gives null where a strategy has no state', async () => {
     const state = await rig.open();
     expect(await state.loadCheckpoint('nobody')).toBeNull();
+    await expect(state.loadCheckpoint('../nobody')).rejects.toMatchObject({ code: 'STRATEGY_NAME_INVALID' });
     state.register('empty');
     state.commit();
     expect(await state.loadCheckpoint('empty')).toBeNull();

@@ -58,6 +58,7 @@ describe('a state with the real worker', () => {
     const again = await open();
     expect(again.epoch).toBe(state.epoch + 1);
     expect(again.recovery).toMatchObject({ epoch: state.epoch, sequence: 1, lost: [], stale: false });
+    expect(await again.restore()).toBe(again.recovery);
     expect(again.snapshot().strategies).toEqual(before.strategies);
     expect(again.register('alpha').get('when')).toEqual(new Date(0));
   });
