@@ -34,7 +34,7 @@ export function applyReport(core: TradingCore, report: ReconciliationReport, set
     if (!fitting.has(action) || (action.kind === 'set_position' && movedAssets.has(action.asset))) continue;
     const book = core.books.register(action.strategy);
     const evidence = evidenceFor(book, action, report);
-    apply(core, book, action, covered);
+    apply(core, book, action, covered, report.broker?.read_at ?? null);
     book.addEvent({
       kind: 'plan_action',
       report_id: report.report_id,
@@ -79,17 +79,23 @@ function coveredThrough({ plan, broker }: ReconciliationReport, settleMs: number
   return plan.cursor.at !== null && micros(plan.cursor.at) >= settled ? plan.cursor.at : timestamp(settled);
 }
 
-function apply(core: TradingCore, book: StrategyState, action: PlanAction, covered: Timestamp | null): void {
+function apply(
+  core: TradingCore,
+  book: StrategyState,
+  action: PlanAction,
+  covered: Timestamp | null,
+  readAt: Timestamp | null,
+): void {
   switch (action.kind) {
     case 'set_position':
       core.ledger.adjustPosition(book, action.asset, action.after, action.cost_basis, {
         ...(action.currency === null ? {} : { currency: action.currency }),
       });
-      core.adjustments.cover({ asset: action.asset }, covered);
+      core.adjustments.cover({ asset: action.asset }, covered, readAt);
       return;
     case 'set_cash':
       core.ledger.adjustCash(book, action.after, action.currency);
-      core.adjustments.cover({ currency: action.currency }, covered);
+      core.adjustments.cover({ currency: action.currency }, covered, readAt);
       return;
     case 'set_order': {
       const order = book.order(action.order_id);
@@ -98,9 +104,10 @@ function apply(core: TradingCore, book: StrategyState, action: PlanAction, cover
       core.orders.overrule(book, order, action.report, action.reason);
       if (decimal(told).eq(order.filled_amount)) return;
       // The broker counts executions that nobody has listed: its position and cash, which the books now equal, hold them.
-      if (book.order(action.order_id) !== undefined) core.adjustments.cover({ order: action.order_id }, covered);
-      core.adjustments.cover({ asset: order.asset }, covered);
-      core.adjustments.cover({ currency: core.ledger.instruments.get(order.asset).currency }, covered);
+      if (book.order(action.order_id) !== undefined)
+        core.adjustments.cover({ order: action.order_id }, covered, readAt);
+      core.adjustments.cover({ asset: order.asset }, covered, readAt);
+      core.adjustments.cover({ currency: core.ledger.instruments.get(order.asset).currency }, covered, readAt);
       return;
     }
     case 'adopt_order':

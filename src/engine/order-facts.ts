@@ -76,6 +76,13 @@ export function overruled(
   };
 }
 
+/** When an open order was made here, by our clock; null where it was found at the broker, whose time it has. */
+export function intendedAt(order: OrderSnapshot | undefined): Timestamp | null {
+  return order === undefined || order.reason === foundAtBroker ? null : (order.created_at ?? null);
+}
+
+const foundAtBroker = 'found at the broker';
+
 /** The order of a report that nobody here has a record of. */
 export function adopted(report: OrderReport, sid: number, at: Timestamp): OrderSnapshot {
   return {
@@ -94,7 +101,7 @@ export function adopted(report: OrderReport, sid: number, at: Timestamp): OrderS
     created_at: report.created_at,
     updated_at: at,
     replaces: null,
-    reason: 'found at the broker',
+    reason: foundAtBroker,
   };
 }
 

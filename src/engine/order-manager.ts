@@ -9,14 +9,15 @@ import type { ClientOrderIds } from './client-order-id.ts';
 import { EndedOrders } from './ended-orders.ts';
 import { OpenOrders } from './open-orders.ts';
 import { draftOrder, draftReplacement } from './order-draft.ts';
-import { adopted, averagePrice, fillOf, type OrderFacts, overruled, tellsOutcome } from './order-facts.ts';
+import { adopted, averagePrice, fillOf, intendedAt, type OrderFacts, overruled, tellsOutcome } from './order-facts.ts';
 import { evidenceOf, isFinalEvidence, nextStatus, type OrderEvidence } from './order-transitions.ts';
 import { isAhead, ReportsAhead } from './reports-ahead.ts';
 import type { NewOrder, OrderChange } from './strategy.ts';
 
 /** Books an execution: position, cash, fees. */
 export interface FillLedger {
-  apply(book: StrategyState, fill: Fill): void;
+  /** @param intendedAt when its order was made here, by our clock; null where it was not */
+  apply(book: StrategyState, fill: Fill, intendedAt: Timestamp | null): void;
   /** Whether an order's filled amount was set to the broker's figure and holds an execution of that time already. */
   isInOrder(orderId: string, at: Timestamp): boolean;
   /** Nothing is to be remembered of the order any more. */
@@ -178,7 +179,7 @@ export class OrderManager {
     if (this.#books.haveExecution(report.execution_id)) return false;
 
     const fill = fillOf(report, orderId ?? ended?.orderId ?? report.order_id ?? report.broker_order_id);
-    this.#ledger.apply(book, fill);
+    this.#ledger.apply(book, fill, intendedAt(found?.order));
     book.addEvent({ kind: 'fill', fill, at: this.#now() });
     this.#listener.filled(book, fill);
     if (found !== undefined) this.#fillOrder(book, found.order, fill);

@@ -134,11 +134,11 @@ function bookOpening(core: TradingCore, { account, positions, orders, cursor }: 
       ...(currency === null ? {} : { currency }),
       ...(last_price === null ? {} : { lastPrice: last_price }),
     });
-    core.adjustments.cover({ asset }, cursor.at);
+    core.adjustments.cover({ asset }, cursor.at, null);
   }
   for (const [currency, amount] of Object.entries(account.cash)) {
     core.ledger.adjustCash(unassigned, amount, currency);
-    core.adjustments.cover({ currency }, cursor.at);
+    core.adjustments.cover({ currency }, cursor.at, null);
   }
   for (const report of orders) core.orders.adopt(report);
   core.moveCursor(cursor);

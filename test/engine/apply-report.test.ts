@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ReconcileRequest, Reconciler } from '../../src/engine/reconciler-port.ts';
 import { isFinal } from '../../src/model/order.ts';
+import { type Timestamp, timestamp } from '../../src/model/time.ts';
 import { localBooks } from '../../src/reconciliation/books.ts';
 import { compare } from '../../src/reconciliation/compare.ts';
 import { plan } from '../../src/reconciliation/plan.ts';
@@ -14,6 +15,8 @@ class InProcess implements Reconciler {
   readonly reports: ReconciliationReport[] = [];
   readonly #broker: FakeBroker;
   readonly #state: () => HostState;
+  /** Far ahead: the figures hold whatever happened. */
+  readAt: Timestamp = '2025-12-31T00:00:00Z';
 
   constructor(broker: FakeBroker, state: () => HostState) {
     this.#broker = broker;
@@ -38,7 +41,7 @@ class InProcess implements Reconciler {
       absent: missing.map(({ order_id }) => order_id),
       before: cursor,
       after: cursor,
-      read_at: '2025-12-31T00:00:00Z',
+      read_at: this.readAt,
     };
     const discrepancies = compare(local, broker, { costBasisTolerance: '0.0001' });
     const planned = plan(local, broker, discrepancies, policy, { assessment: { ok: true, confirmed: true }, trigger });
@@ -130,6 +133,21 @@ describe('a plan, made and applied', () => {
     expect(made.state.register('alpha').cash()).toBe('599');
     expect(reconciler.reports.flatMap(({ plan: { actions } }) => actions)).toEqual([]);
     expect(puppet.heard).toContain('fill 4 at 100');
+  });
+
+  it('does not take an execution of an order that was made later for one that it holds, although our clock is an hour ahead', async () => {
+    const { made, reconciler, puppet } = await synced();
+    const { broker, clock } = made;
+    await made.pass(3_600_000);
+    reconciler.readAt = timestamp(clock.nowMicros());
+    broker.setPosition('AAPL', '7');
+    await made.engine.reconcile();
+    expect(made.position('UNASSIGNED', 'AAPL')).toBe('7');
+    await made.pass(1000);
+    broker.fill(await submitted(made, puppet), { price: '100' });
+    await made.idle();
+    expect([made.position('alpha', 'AAPL'), made.state.register('alpha').cash()]).toEqual(['10', '0']);
+    expect(await made.engine.reconcile()).toMatchObject({ outcome: 'ok' });
   });
 
   it('is remembered over a restart: an execution that it covers counts for nothing then', async () => {
