@@ -1,20 +1,17 @@
 import { openSync, writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { loadBroker } from '../brokers/load.ts';
-import type { LiveTradingEngineOptions } from '../engine/engine-options.ts';
-import type { Feed } from '../engine/feed.ts';
-import { Instruments } from '../engine/instrument.ts';
-import { LiveTradingEngine } from '../engine/live-trading-engine.ts';
+import type { LiveTradingEngine } from '../engine/live-trading-engine.ts';
 import { ConfigError, HoldfastError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
-import type { PositionReconciler } from '../state/position-reconciler.ts';
 import type { StateManager } from '../state/state-manager.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { loadStrategy } from './load-module.ts';
 import { makeLogger } from './logger.ts';
 import { type CommonOptions, type ExitCode, writeJson } from './output.ts';
+import { makeEngine } from './run-engine.ts';
 import { logEngine, logStart } from './run-log.ts';
-import { makeReconciler, makeWebhook, openFeed, openState } from './run-parts.ts';
+import { makeWebhook, openFeed } from './run-parts.ts';
 import { die, type StopSignals, stopSignals } from './stop-signals.ts';
 
 export interface RunOptions extends CommonOptions {
@@ -29,6 +26,8 @@ export interface RunDocument {
   /** Why it stopped: a signal's name, or what became of the feed. */
   readonly reason: string;
   readonly halted: boolean;
+  /** Those whose handler threw: they were stopped, and the others went on. */
+  readonly stopped_strategies: readonly string[];
   /** Why the feed broke off, or why what was committed is not all durable; null after an orderly stop. */
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly epoch: number;
@@ -79,6 +78,8 @@ async function live(
     );
   });
   const asked = signals.requested.then((signal): Ending => ({ reason: signal, error: null }));
+  const stopped: string[] = [];
+  engine.on('strategyStopped', (strategy) => stopped.push(strategy));
   logEngine(engine, logger);
   if (acks !== null) tellAcks(acks, state);
 
@@ -112,7 +113,7 @@ async function live(
   ]);
   clearTimeout(guard);
   await webhook?.close(webhookMsMax);
-  const document = documentOf(config.host, state, ending, failure);
+  const document = documentOf(config.host, state, ending, failure, stopped);
   const how =
     document.error === null ? 'stopped in order: everything is durable' : `stopped: ${document.error.message}`;
   const { host: _, ...told } = document; // every line of the log names the host
@@ -139,43 +140,6 @@ async function tradeUntil(engine: LiveTradingEngine, ended: Promise<Ending>, log
   return await ended;
 }
 
-interface Engine {
-  readonly state: StateManager;
-  readonly reconciler: PositionReconciler;
-  readonly engine: LiveTradingEngine;
-}
-
-/** Opens the state and puts the engine together. Where either cannot be done nothing stays open that would keep the process alive. */
-async function makeEngine(
-  loaded: LoadedConfig,
-  logger: Logger,
-  parts: Pick<LiveTradingEngineOptions, 'broker' | 'onAlert'> & { readonly feed: Feed },
-): Promise<Engine> {
-  const { config } = loaded;
-  let state: StateManager | null = null;
-  try {
-    state = await openState(loaded, logger);
-    const reconciler = makeReconciler(loaded, state);
-    const engine = new LiveTradingEngine({
-      ...parts,
-      state,
-      reconciler,
-      policy: config.reconciliation.policy,
-      gate: config.gate,
-      reconcileIntervalMs: config.reconciliation.interval_ms,
-      stopDeadlineMs: config.shutdown_deadline_ms,
-      host: config.host,
-      instruments: new Instruments(config.currency, config.instruments),
-      logger,
-    });
-    return { state, reconciler, engine };
-  } catch (error) {
-    await parts.broker.close();
-    await state?.close({ checkpoint: false, deadlineMs: config.shutdown_deadline_ms });
-    throw error;
-  }
-}
-
 const deadlineCodes: ReadonlySet<string> = new Set(['STOP_DEADLINE', 'SHUTDOWN_DEADLINE']);
 
 /** Does every step, whatever became of the one before, and gives what went wrong first. A deadline that passed ends the process. */
@@ -193,7 +157,13 @@ async function firstFailure(steps: readonly (() => Promise<void>)[]): Promise<Er
   return first;
 }
 
-function documentOf(host: string, state: StateManager, ending: Ending, failure: Error | null): RunDocument {
+function documentOf(
+  host: string,
+  state: StateManager,
+  ending: Ending,
+  failure: Error | null,
+  stopped: readonly string[],
+): RunDocument {
   const error = failure ?? ending.error;
   const { epoch, sequence, timestamp } = state.recovery;
   return {
@@ -201,6 +171,7 @@ function documentOf(host: string, state: StateManager, ending: Ending, failure: 
     directory: state.directory,
     reason: ending.reason,
     halted: state.strategies().some((strategy) => state.register(strategy).halt !== null),
+    stopped_strategies: stopped,
     error:
       error === null
         ? null

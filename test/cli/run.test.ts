@@ -14,6 +14,7 @@ const runSchema = z.strictObject({
   directory: z.string(),
   reason: z.string(),
   halted: z.boolean(),
+  stopped_strategies: z.array(z.string()),
   error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
   epoch: count,
   sequence: count,
@@ -110,6 +111,30 @@ describe('run', () => {
     expect(stdout).toBe('');
     expect(stderr).toContain('stopped in order: everything is durable');
     expect(books(scratch.at('state'))).toEqual(brokerSide(at));
+  });
+
+  it('names a strategy whose handler threw, and goes on with the others', async () => {
+    using scratch = new Scratch();
+    await using at = await market();
+    const module = scratch.file(
+      'bad.mjs',
+      `export const createStrategy = () => ({ onBar() { throw new Error('oops'); } });`,
+    );
+    const good = scratch.file(
+      'good.mjs',
+      `export const createStrategy = () => ({ onBar(c, bar) { c.state.set('seen', bar.at); } });`,
+    );
+    const feed = { kind: 'tape', tapes: [{ path: scratch.file('aapl.csv', barTape(3)), asset: 'AAPL' }] };
+    const strategies = [
+      { name: 'bad', module },
+      { name: 'good', module: good },
+    ];
+    const config = scratch.file('engine.json', configFor(at.url, { feed, strategies }));
+    const { code, stdout, stderr } = await holdfast(['run', config, '--json']);
+    expect(code, stderr).toBe(0);
+    expect(runSchema.parse(JSON.parse(stdout))).toMatchObject({ stopped_strategies: ['bad'], halted: false });
+    const { restored } = readState(scratch.at('state'));
+    expect(restored.mirror.snapshot('good').strategy_state).toEqual({ seen: '2020-01-03T21:00:00.000000Z' });
   });
 
   it('stops in order on SIGTERM, and goes on when nobody reads its log any more', async () => {
