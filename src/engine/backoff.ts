@@ -1,6 +1,9 @@
 import type { After } from '../actor/timers.ts';
 import { HoldfastError } from '../model/errors.ts';
 
+/** A broker is not obeyed beyond an hour: what it says may be wrong, and a timer that is set too far ahead runs at once. */
+const askedMsMax = 3_600_000;
+
 /** How long to wait before the next attempt: doubling from `firstMs` to `maxMs`, each time a random half of it less. */
 export class Backoff {
   readonly #firstMs: number;
@@ -20,7 +23,7 @@ export class Backoff {
     this.#attempt = Math.min(this.#attempt + 1, 30);
     const jittered = ceiling * (1 - this.#random() / 2);
     const asked = error instanceof HoldfastError ? error.details['retry_after_ms'] : undefined;
-    return typeof asked === 'number' ? Math.max(asked, jittered) : jittered;
+    return typeof asked === 'number' && asked > jittered ? Math.min(asked, askedMsMax) : jittered;
   }
 
   reset(): void {

@@ -19,6 +19,16 @@ describe('backoff', () => {
     const limited = new BrokerError('BROKER_RATE_LIMITED', 'slow down', { details: { retry_after_ms: 9000 } });
     expect(new Backoff({ random: () => 0 }).nextMs(limited)).toBe(9000);
   });
+
+  it.each([
+    [3_000_000_000, 3_600_000],
+    [Number.POSITIVE_INFINITY, 3_600_000],
+    [Number.NaN, 200],
+    [-5, 200],
+  ])('waits an hour at most, and never not at all, where a broker says to come back after %d ms', (asked, waits) => {
+    const limited = new BrokerError('BROKER_RATE_LIMITED', 'slow down', { details: { retry_after_ms: asked } });
+    expect(new Backoff({ random: () => 0 }).nextMs(limited)).toBe(waits);
+  });
 });
 
 describe('a pause', () => {
