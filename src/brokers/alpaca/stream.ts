@@ -68,7 +68,10 @@ interface FirstOutcome {
 }
 
 class AlpacaStream implements StreamConnection {
+  /** Why the socket before this one was lost. */
   lastReason = 'no answer';
+  /** What is wrong with this one, where anything was heard of it. */
+  #trouble: string | null = null;
   readonly #settings: StreamSettings;
   readonly #listener: StreamListener;
   readonly #first: FirstOutcome;
@@ -102,7 +105,7 @@ class AlpacaStream implements StreamConnection {
       this.#alive = true;
     });
     socket.on('error', (error) => {
-      this.lastReason = this.#settings.keys.redact(error.message).slice(0, 200);
+      this.#trouble = this.#settings.keys.redact(error.message).slice(0, 200);
     });
     socket.on('close', (code, reason) => this.#lost(socket, code, String(reason)));
     clearInterval(this.#heartbeat);
@@ -185,7 +188,7 @@ class AlpacaStream implements StreamConnection {
   }
 
   #drop(socket: WebSocket, reason: string): void {
-    this.lastReason = reason;
+    this.#trouble = reason;
     socket.removeAllListeners('message');
     socket.terminate();
   }
@@ -194,10 +197,11 @@ class AlpacaStream implements StreamConnection {
     if (this.#closed || socket !== this.#socket) return;
     clearInterval(this.#heartbeat);
     const words = this.#settings.keys.redact(reason).slice(0, 200);
-    const why = this.lastReason === 'no answer' ? `closed with ${code} ${words}`.trim() : this.lastReason;
+    const why = this.#trouble ?? `closed with ${code} ${words}`.trim();
+    this.lastReason = why;
+    this.#trouble = null;
     const told = this.#listening;
     this.#listening = false;
-    this.lastReason = 'no answer';
     const waitMs =
       this.#settings.reconnectMsMin +
       backoffMs(this.#attempt, this.#settings.reconnectMsMin, this.#settings.reconnectMsMax, this.#settings.random);

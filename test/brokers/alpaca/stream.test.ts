@@ -219,6 +219,8 @@ describe('the stream of order updates', () => {
     });
     const error = await failure(listen(broker));
     expect(error).toMatchObject({ code: 'BROKER_UNREACHABLE', retryable: true });
+    // What it said the last time, and not that the attempt under way has heard nothing yet.
+    expect(error.message).toContain('closed with 1013 try again later');
     expect(connections()).toBeGreaterThan(1);
   });
 
