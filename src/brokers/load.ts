@@ -52,9 +52,14 @@ async function load(name: string, baseUrl: string): Promise<object> {
     // A module that is there and lacks a dependency of its own has failed; it is not what was not found.
     const itself = cause instanceof Error && (cause.message.includes(`'${name}'`) || mentions(cause.message, target));
     if (absent && itself) {
-      throw problem('BROKER_MODULE_NOT_FOUND', name, `there is no such module (looked for ${target})`, cause);
+      throw problem(
+        'BROKER_MODULE_NOT_FOUND',
+        name,
+        `there is no such module (looked for ${target}); give a package, a path that begins with "./" or "/", or "alpaca"`,
+        cause,
+      );
     }
-    throw problem('BROKER_MODULE_FAILED', name, 'it could not be loaded', cause);
+    throw problem('BROKER_MODULE_FAILED', name, `it could not be loaded: ${wordsOf(cause)}`, cause);
   }
 }
 
@@ -84,8 +89,12 @@ async function create(factory: BrokerFactory, spec: BrokerSpec): Promise<BrokerA
     return await factory(spec.options ?? {});
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    throw problem('BROKER_MODULE_FAILED', spec.module, 'createBroker threw', cause);
+    throw problem('BROKER_MODULE_FAILED', spec.module, `createBroker threw: ${wordsOf(cause)}`, cause);
   }
+}
+
+function wordsOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function problem(code: string, module: string, reason: string, cause?: unknown): ConfigError {

@@ -81,6 +81,13 @@ describe('a broker that is named by its module', () => {
     });
   });
 
+  it('is told where to look, and what it said when it failed', async () => {
+    const told = async (module: string) => (await loadBroker({ module }, base).catch((error) => error)).message;
+    expect(await told('./absent.mjs')).toContain('give a package, a path that begins with "./" or "/", or "alpaca"');
+    expect(await told('./lacks.mjs')).toMatch(/could not be loaded: Cannot find /);
+    expect(await told('./throws-later.mjs')).toMatch(/createBroker threw: \w+/);
+  });
+
   it('says of its own options and keys what is wrong with them', async () => {
     vi.stubEnv('APCA_API_KEY_ID', '');
     await expect(loadBroker({ module: 'alpaca' })).rejects.toMatchObject({ code: 'BROKER_KEYS_MISSING' });
