@@ -117,7 +117,13 @@ const feedSchema = z.discriminatedUnion('kind', [
 const configShape = z.strictObject({
   $schema: z.string().optional(),
   host: strategyNameSchema.default('holdfast').describe('names this engine in logs, status and client order ids'),
-  state_dir: z.string().min(1).optional().describe('default: $HOLDFAST_STATE_DIR, else ~/.holdfast/state'),
+  state_dir: z
+    .string()
+    .min(1)
+    // Only a shell knows what it stands for: here it would be a directory of that name beside the file.
+    .refine((path) => !/^~(\/|$)/.test(path), 'begins with "~", which is not resolved here: write the whole path')
+    .optional()
+    .describe('default: $HOLDFAST_STATE_DIR, else ~/.holdfast/state'),
   currency: currencySchema.default('USD').describe('base currency: that of cash_balance'),
   instruments: z.record(assetSchema, z.strictObject({ currency: currencySchema })).default({}),
   broker: z.strictObject(moduleShape),

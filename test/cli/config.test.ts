@@ -110,6 +110,11 @@ describe('a configuration', () => {
       { ...valid, reconciliation: { owners: { SPY: 'nobody' } } },
       /reconciliation\.owners\.SPY: "nobody" is no strategy of this configuration: expected one of /,
     ],
+    [
+      'a state directory for a shell',
+      { ...valid, state_dir: '~/state' },
+      /state_dir: begins with "~", .* write the whole path/,
+    ],
     ['a wrong top', [], /\(top\): expected object/],
   ])('with %s is refused by path', (_, config, told) => {
     expect(problemsOf(config)).toMatch(told);
