@@ -51,7 +51,10 @@ const configuration = ['<config>', 'a JSON file, as `holdfast config-schema` des
 
 command('run', 'the live engine, until SIGINT or SIGTERM or the end of a finite tape', 'engine.json')
   .argument(...configuration)
-  .option('--acks <file>', 'write a line "ack SEQUENCE" whenever the durable sequence has advanced')
+  .option(
+    '--acks <file>',
+    'write a line "ack SEQUENCE" whenever the durable sequence has advanced; - is standard output',
+  )
   .addHelpText(
     'after',
     '\nExit codes: 0 orderly stop, 1 ended halted or the feed broke off, 2 could not start, 137 the shutdown deadline\n' +

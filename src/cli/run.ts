@@ -1,10 +1,10 @@
-import { openSync, writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { loadBroker } from '../brokers/load.ts';
 import type { LiveTradingEngine } from '../engine/live-trading-engine.ts';
 import { ConfigError, HoldfastError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
 import type { StateManager } from '../state/state-manager.ts';
+import { AckWriter } from './acks.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { loadStrategy } from './load-module.ts';
 import { makeLogger } from './logger.ts';
@@ -15,7 +15,7 @@ import { makeWebhook, openFeed } from './run-parts.ts';
 import { die, type StopSignals, stopSignals } from './stop-signals.ts';
 
 export interface RunOptions extends CommonOptions {
-  /** A file that gets a line "ack SEQUENCE" whenever the durable sequence has advanced. */
+  /** A file, or "-" for standard output, that gets a line "ack SEQUENCE" whenever the durable sequence has advanced. */
   readonly acks?: string;
 }
 
@@ -43,13 +43,16 @@ export interface RunDocument {
  */
 export async function run(file: string, options: RunOptions): Promise<ExitCode> {
   const signals = stopSignals();
+  let acks: AckWriter | null = null;
   try {
     const loaded = loadConfig(file);
     const logger = makeLogger(loaded.config.log_level, { host: loaded.config.host });
-    const document = await live(loaded, logger, signals, options);
+    acks = openAcks(options);
+    const document = await live(loaded, logger, signals, acks);
     if (options.json === true) writeJson(document);
     return document.halted || document.error !== null ? 1 : 0;
   } finally {
+    acks?.close();
     signals.release();
   }
 }
@@ -58,11 +61,10 @@ async function live(
   loaded: LoadedConfig,
   logger: Logger,
   signals: StopSignals,
-  options: RunOptions,
+  acks: AckWriter | null,
 ): Promise<RunDocument> {
   const { config } = loaded;
   const feedEnd = new AbortController();
-  const acks = options.acks === undefined ? null : openAcks(options.acks);
   const webhook = makeWebhook(loaded, logger);
   const strategies = await Promise.all(config.strategies.map((strategy) => loadStrategy(strategy, loaded.base)));
   const feed = await openFeed(loaded, feedEnd.signal);
@@ -81,7 +83,7 @@ async function live(
   const stopped: string[] = [];
   engine.on('strategyStopped', (strategy) => stopped.push(strategy));
   logEngine(engine, logger);
-  if (acks !== null) tellAcks(acks, state);
+  if (acks !== null) tellAcks(acks, state, logger);
 
   let ending: Ending;
   try {
@@ -187,21 +189,24 @@ function killAfter(ms: number, reason: string): NodeJS.Timeout {
   return setTimeout(() => die(reason), ms);
 }
 
-function openAcks(path: string): number {
-  try {
-    return openSync(path, 'a', 0o600);
-  } catch (cause) {
-    throw new ConfigError('ACKS_FILE', `--acks ${path}: cannot be opened for writing: ${(cause as Error).message}`, {
-      cause,
-      details: { path },
-    });
+function openAcks({ acks, json }: RunOptions): AckWriter | null {
+  if (acks === '-' && json === true) {
+    throw new ConfigError(
+      'ACKS_FILE',
+      '--acks - writes to standard output, and so does --json: give --acks a file, or leave --json out',
+    );
   }
+  return acks === undefined ? null : new AckWriter(acks);
 }
 
-function tellAcks(file: number, state: StateManager): void {
+/** Whoever listens may go away, or the disk fill up: that is told once, and is no reason to stop trading. */
+function tellAcks(acks: AckWriter, state: StateManager, logger: Logger): void {
   const tell = (sequence: number): void => {
-    writeSync(file, `ack ${sequence}\n`);
+    acks.write(sequence);
+    if (acks.error === null) return;
+    state.off('durable', tell);
+    logger.error({ code: acks.error.code }, `${acks.error.message}. Trading goes on, and no further line is written`);
   };
-  tell(state.durableSequence);
   state.on('durable', tell);
+  tell(state.durableSequence);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AckWriter } from '../../src/cli/load/acks.ts';
+import { AckWriter } from '../../src/cli/acks.ts';
 import { probeDisk } from '../../src/cli/load/disk.ts';
 import { Durations } from '../../src/cli/load/histogram.ts';
 import { LoopProbe } from '../../src/cli/load/loop-probe.ts';
@@ -120,7 +120,7 @@ describe('the lines of acknowledgements', () => {
     const acks = new AckWriter(full);
     acks.write(1);
     acks.write(2);
-    expect(acks.error).toMatchObject({ code: 'ENOSPC' });
+    expect(acks.error).toMatchObject({ code: 'ACKS_FILE', cause: { code: 'ENOSPC' } });
     acks.close();
   });
 });

@@ -184,7 +184,10 @@ describe('a run of load', () => {
 
   it('fails, and leaves the directory free, where acknowledgements cannot be written', async () => {
     if (!existsSync('/dev/full')) return;
-    await expect(runLoad(options({ acks: '/dev/full', durationMs: 60_000 }))).rejects.toMatchObject({ code: 'ENOSPC' });
+    await expect(runLoad(options({ acks: '/dev/full', durationMs: 60_000 }))).rejects.toMatchObject({
+      code: 'ACKS_FILE',
+      message: expect.stringContaining('--acks /dev/full: cannot be written: ENOSPC'),
+    });
     await runLoad(options({ durationMs: 0 }));
   });
 });
@@ -382,7 +385,7 @@ describe('holdfast load', () => {
     expect(holdfast('--dir', '', ...small).status).toBe(2);
     const begun = join(directory, 'begun');
     const acks = holdfast('--dir', begun, ...small, '--acks', join(directory, 'nowhere', 'acks'));
-    expect(acks.stderr).toMatch(/^holdfast: LOAD_OPTIONS_INVALID: load --acks [^\n]*\n$/);
+    expect(acks.stderr).toMatch(/^holdfast: ACKS_FILE: --acks [^\n]*\n$/);
     expect(existsSync(begun)).toBe(false);
     expect(holdfast('--dir', directory, ...small).status).toBe(0);
     const other = holdfast('--dir', directory, ...small, '--seed', '2');

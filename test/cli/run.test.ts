@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { readState } from '../../src/cli/read-state.ts';
@@ -111,6 +111,18 @@ describe('run', () => {
     expect(stdout).toBe('');
     expect(stderr).toContain('stopped in order: everything is durable');
     expect(books(scratch.at('state'))).toEqual(brokerSide(at));
+  });
+
+  it('goes on where acknowledgements cannot be written, and says so once', async () => {
+    if (!existsSync('/dev/full')) return;
+    using scratch = new Scratch();
+    await using at = await market();
+    const feed = { kind: 'tape', tapes: [{ path: scratch.file('aapl.csv', barTape(60)), asset: 'AAPL' }] };
+    const config = scratch.file('engine.json', configFor(at.url, { feed }));
+    const { code, stderr } = await holdfast(['run', config, '--acks', '/dev/full']);
+    expect(code, stderr).toBe(0);
+    expect(stderr.match(/--acks \/dev\/full: cannot be written: ENOSPC/g)).toHaveLength(1);
+    expect(stderr).toContain('stopped in order: everything is durable');
   });
 
   it('names a strategy whose handler threw, and goes on with the others', async () => {
@@ -316,6 +328,8 @@ describe('run is refused before anything is opened', () => {
     const file = scratch.file('engine.json', configFor(url));
     const { error } = await captured(() => run(file, { acks: scratch.at('none/acks') }));
     expect(error).toMatchObject({ code: 'ACKS_FILE', message: expect.stringContaining('none/acks') });
+    const both = await captured(() => run(file, { acks: '-', json: true }));
+    expect(both.error).toMatchObject({ code: 'ACKS_FILE', message: expect.stringContaining('leave --json out') });
   });
 
   it('a feed module that gives no feed', async () => {

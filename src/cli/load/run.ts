@@ -5,7 +5,7 @@ import { nodeFileSystem } from '../../persistence/node-file-system.ts';
 import type { PersistenceStatus } from '../../persistence/protocol.ts';
 import type { Logger } from '../../state/logger.ts';
 import { StateManager } from '../../state/state-manager.ts';
-import { AckWriter } from './acks.ts';
+import { AckWriter } from '../acks.ts';
 import { beginDirectory, loadCurrency } from './base.ts';
 import { DelayMeter } from './delays.ts';
 import { type DiskProbe, diskSizes, probeDisk } from './disk.ts';
@@ -57,7 +57,7 @@ export interface LoadRun {
 
 /**
  * One run of the load test, from the base or from where the directory stands, to a last checkpoint and an orderly close.
- * @throws ConfigError LOAD_OPTIONS_INVALID, LOAD_OTHER_VALUES, and what opening, writing and closing a state throw
+ * @throws ConfigError LOAD_OPTIONS_INVALID, LOAD_OTHER_VALUES, ACKS_FILE, and what opening, writing and closing a state throw
  */
 export async function runLoad(options: LoadRunOptions): Promise<LoadRun> {
   const { strategies, positions, changes, seed } = options;

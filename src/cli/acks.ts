@@ -1,24 +1,24 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { ConfigError } from '../../model/errors.ts';
+import { ConfigError } from '../model/errors.ts';
 
 /** Tells an outside process what is durable: a line "ack SEQUENCE" for each advance, with the operating system when write() returns. */
 export class AckWriter {
+  readonly #target: string;
   readonly #fd: number;
-  readonly #own: boolean;
-  #last = 0;
-  #error: Error | null = null;
+  #last = -1;
+  #error: ConfigError | null = null;
 
   /**
    * @param target a file, to whose end lines are added, or "-" for standard output
-   * @throws ConfigError LOAD_OPTIONS_INVALID where the file cannot be opened
+   * @throws ConfigError ACKS_FILE where the file cannot be opened
    */
   constructor(target: string) {
-    this.#own = target !== '-';
-    this.#fd = this.#own ? opened(target) : process.stdout.fd;
+    this.#target = target;
+    this.#fd = target === '-' ? process.stdout.fd : opened(target);
   }
 
-  /** What kept a line from being written; nothing is written after it. */
-  get error(): Error | null {
+  /** ACKS_FILE: what kept a line from being written; nothing is written after it. */
+  get error(): ConfigError | null {
     return this.#error;
   }
 
@@ -31,7 +31,7 @@ export class AckWriter {
   }
 
   close(): void {
-    if (this.#own) closeSync(this.#fd);
+    if (this.#target !== '-') closeSync(this.#fd);
   }
 
   /** A pipe that is full and does not block says EAGAIN: whoever reads it sets the pace. */
@@ -43,7 +43,7 @@ export class AckWriter {
         Atomics.wait(waited, 0, 0, 1);
         return 0;
       }
-      this.#error = error as Error;
+      this.#error = unwritable(this.#target, error);
       return 0;
     }
   }
@@ -53,12 +53,13 @@ function opened(path: string): number {
   try {
     return openSync(path, 'a', 0o600);
   } catch (cause) {
-    throw new ConfigError(
-      'LOAD_OPTIONS_INVALID',
-      `load --acks ${path}: cannot be written: ${(cause as Error).message}`,
-      { cause, details: { path: 'acks' } },
-    );
+    throw unwritable(path, cause);
   }
+}
+
+function unwritable(target: string, cause: unknown): ConfigError {
+  const message = `--acks ${target}: cannot be written: ${(cause as Error).message}. Give a file on a disk with room, or a reader that stays`;
+  return new ConfigError('ACKS_FILE', message, { cause, details: { path: target } });
 }
 
 const waited = new Int32Array(new SharedArrayBuffer(4));
