@@ -1,5 +1,6 @@
 import { type InstrumentTerms, termsOf } from '../model/instrument-terms.ts';
 import { Decimal, type DecimalString, decimal, zero } from '../model/money.ts';
+import { ownEntry } from '../model/own-entry.ts';
 import type { PositionSnapshot } from '../model/position.ts';
 import type { StrategySnapshot } from '../model/snapshot.ts';
 import type { LocalBook, LocalBooks } from './types.ts';
@@ -82,7 +83,7 @@ export function cashOf(books: LocalBooks, strategy: string, currency: string): D
 
 /** What a trade in an asset is paid in and counts. */
 export function termsIn(books: LocalBooks, asset: string): InstrumentTerms {
-  return termsOf(asset, books.instruments?.[asset], books.currency);
+  return termsOf(asset, ownEntry(books.instruments, asset), books.currency);
 }
 
 /** Exact cost of what is held, signed like the amount. */

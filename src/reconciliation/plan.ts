@@ -1,5 +1,6 @@
 import { type Decimal, decimal, decimalString, zero } from '../model/money.ts';
 import { UNASSIGNED } from '../model/names.ts';
+import { ownEntry } from '../model/own-entry.ts';
 import type { PositionReport } from '../model/report.ts';
 import { micros } from '../model/time.ts';
 import { type AccountPosition, accountPositions, cashOf, heldBy, toDecimalString } from './books.ts';
@@ -122,7 +123,7 @@ function quantityActions({ subject: asset, message }: Discrepancy, scene: Scene)
   const ours = scene.held.get(asset) ?? { asset, amount: zero, holdings: [] };
   const report = scene.reports.get(asset);
   const theirs = report === undefined ? zero : decimal(report.amount, `${asset} amount at the broker`);
-  if (theirs.isZero() && scene.options.owner?.[asset] === undefined && isOneSided(ours)) {
+  if (theirs.isZero() && ownEntry(scene.options.owner, asset) === undefined && isOneSided(ours)) {
     return ours.holdings.map(({ strategy, amount }) => setPosition(strategy, asset, amount, zero, report, message));
   }
   const strategy = destination(ours, scene);
@@ -184,7 +185,7 @@ function missingOrderActions({ subject, message }: Discrepancy, scene: Scene): P
 }
 
 function destination(ours: AccountPosition, { options, books }: Scene): string {
-  const named = options.owner?.[ours.asset];
+  const named = ownEntry(options.owner, ours.asset);
   if (named !== undefined) return books.strategies.some(({ strategy }) => strategy === named) ? named : UNASSIGNED;
   const [holding, ...others] = ours.holdings;
   return holding !== undefined && others.length === 0 ? holding.strategy : UNASSIGNED;

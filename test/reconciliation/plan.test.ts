@@ -67,6 +67,14 @@ describe('who gets a difference', () => {
     ]);
   });
 
+  it('is its only holder also where an asset has the name of what every object has', () => {
+    const local = books(book('a', { positions: [held('constructor', '10')] }));
+    const evidence = broker({ positions: [position('constructor', '12')] });
+    expect(planned(local, evidence, { owner: {} }).actions).toMatchObject([
+      { strategy: 'a', before: '10', after: '12' },
+    ]);
+  });
+
   it('is every holder when the broker has none of it and all are on one side', () => {
     const local = books(book('a', { positions: [held('AAPL', '10')] }), book('b', { positions: [held('AAPL', '5')] }));
     expect(planned(local, broker()).actions).toMatchObject([
