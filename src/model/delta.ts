@@ -26,7 +26,27 @@ export interface SnapshotDelta {
  * crosses as a string at a fraction of what a clone of the same objects costs both threads, and goes to disk as it is.
  */
 export function deltaLine(delta: SnapshotDelta): string {
-  return JSON.stringify({ kind: 'delta', ...delta });
+  const { previous, through, at, strategies, marks } = delta;
+  const changes = strategies.map(strategyText).join(',');
+  const sampled = marks === undefined ? '' : `,"marks":${JSON.stringify(marks)}`;
+  return `{"kind":"delta","previous":${previous},"through":${through},"at":"${at}","strategies":[${changes}]${sampled}}`;
+}
+
+/** What stands around the entries is put there by hand: JSON.stringify takes a flat object in a third of the time of one with others within. */
+function strategyText(change: StrategyDelta): string {
+  let text = '';
+  let field: keyof StrategyDelta;
+  for (field in change) {
+    const value = change[field];
+    if (value === undefined) continue;
+    const json = field === 'positions' ? `[${change.positions?.map(flatText).join(',')}]` : JSON.stringify(value);
+    text += `${text === '' ? '{' : ','}"${field}":${json}`;
+  }
+  return `${text}}`;
+}
+
+function flatText(entry: object): string {
+  return JSON.stringify(entry);
 }
 
 /** What changed for one strategy. An absent field is unchanged. Naming a strategy for the first time registers it. */

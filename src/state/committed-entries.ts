@@ -54,10 +54,14 @@ export class CommittedEntries {
     if (dirty === null) return delta;
     const [live, view] = [this.#live, this.#view];
     if (dirty.positions !== null) {
-      const { set, removed } = split(dirty.positions, (asset) =>
-        view.value('position', asset, live.positions.get(asset)),
-      );
-      if (set.length > 0) delta.positions = set.map(([, position]) => this.#marked(position));
+      const set: PositionSnapshot[] = [];
+      const removed: string[] = [];
+      for (const asset of dirty.positions.keys()) {
+        const position = view.value('position', asset, live.positions.get(asset));
+        if (position === undefined) removed.push(asset);
+        else set.push(this.#marked(position));
+      }
+      if (set.length > 0) delta.positions = set;
       if (removed.length > 0) delta.positions_removed = removed;
     }
     if (dirty.orders !== null) {

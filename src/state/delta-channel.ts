@@ -197,11 +197,11 @@ export class DeltaChannel {
 
   #forget(through: number): void {
     let count = 0;
-    for (const { post, entries } of this.#unacknowledged) {
+    for (; count < this.#unacknowledged.length; count += 1) {
+      const { post, entries } = this.#unacknowledged[count] as Unacknowledged;
       if (post.delta.through > through) break;
       this.#entries -= entries;
       this.#events -= post.events;
-      count += 1;
     }
     if (count > 0) this.#unacknowledged.splice(0, count);
   }

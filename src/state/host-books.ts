@@ -1,4 +1,4 @@
-import type { SnapshotDelta } from '../model/delta.ts';
+import type { SnapshotDelta, StrategyDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
 import { type DecimalString, isDecimalString } from '../model/money.ts';
 import { assertStrategyName, UNASSIGNED } from '../model/names.ts';
@@ -52,7 +52,7 @@ export class HostBooks {
   readonly #totals = new HostTotals();
   readonly #marked = new Set<string>();
   readonly #host: BookHost;
-  #dirty = new Set<Book>();
+  readonly #dirty = new Set<Book>();
   #dirtyEvents = 0;
   #dirtyBytes = 0;
   #dirtySinceMs: number | null = null;
@@ -208,27 +208,21 @@ export class HostBooks {
     const marks = sampleMarks ? this.#sampleMarks() : [];
     if (marks.length > 0 && this.#posted === this.#sequence) this.#advance();
     if (this.#posted === this.#sequence) return null;
-    const views = this.#views();
-    const dirty = this.#dirty;
-    const events = this.#dirtyEvents;
-    const previous = this.#posted;
-    const sinceMs = this.#dirtySinceMs ?? this.#clock.monotonicMs();
-    this.#dirty = new Set();
+    const strategies = this.#takeDeltas();
+    const [previous, through] = [this.#posted, this.#sequence];
+    const post = {
+      delta:
+        marks.length > 0
+          ? { previous, through, at: this.#at(), strategies, marks }
+          : { previous, through, at: this.#at(), strategies },
+      sinceMs: this.#dirtySinceMs ?? this.#clock.monotonicMs(),
+      events: this.#dirtyEvents,
+    };
     this.#dirtyEvents = 0;
     this.#dirtyBytes = 0;
     this.#dirtySinceMs = null;
-    this.#posted = this.#sequence;
-    return {
-      delta: {
-        previous,
-        through: this.#sequence,
-        at: this.#at(),
-        strategies: Array.from(dirty, (book) => book.takeDelta(views.get(book) ?? nothingStaged)),
-        ...(marks.length > 0 && { marks }),
-      },
-      sinceMs,
-      events,
-    };
+    this.#posted = through;
+    return post;
   }
 
   /**
@@ -305,11 +299,15 @@ export class HostBooks {
     return assets;
   }
 
-  #views(): ReadonlyMap<Book, CommittedView> {
-    const views = new Map<Book, CommittedView>();
-    if (this.#log.isEmpty) return views;
-    for (const [book, changes] of this.#log.staged()) views.set(book, new CommittedView(changes));
-    return views;
+  #takeDeltas(): readonly StrategyDelta[] {
+    const staged = this.#log.isEmpty ? null : this.#log.staged();
+    const deltas: StrategyDelta[] = [];
+    for (const book of this.#dirty) {
+      const changes = staged?.get(book);
+      deltas.push(book.takeDelta(changes === undefined ? nothingStaged : new CommittedView(changes)));
+    }
+    this.#dirty.clear();
+    return deltas;
   }
 
   #committed(book: Book): CommittedView {
