@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const doors: Readonly<Record<string, readonly string[]>> = {
   'src/model': [],
   'src/actor': ['src/model'],
-  'src/persistence': ['src/model'],
+  'src/persistence': ['src/model', 'src/actor'],
   'src/brokers': ['src/model'],
   'src/reconciliation': ['src/model', 'src/brokers/adapter.ts'],
   'src/state': [

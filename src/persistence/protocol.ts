@@ -6,7 +6,8 @@ import type { Timestamp } from '../model/time.ts';
 /*
  * What passes between the engine's thread and the persistence worker.
  *
- * Data lane: a raw MessagePort, one way each, never awaited: DataRequest up, DataReply down.
+ * Data lane: a ring of texts in shared memory for deltas, and a raw MessagePort for everything else and for what has no room in the ring,
+ * one way each, never awaited: DataRequest up, DataReply down.
  * Control lane: Comlink on a second port: PersistenceControl, each call raced with the end of the thread.
  * The two ports are not ordered with each other, so a control call carries the sequence that it must see and the worker
  * answers after it has that sequence on its data lane. Everything carries the worker's incarnation.
@@ -17,6 +18,8 @@ export interface PersistenceWorkerData {
   readonly data: MessagePort;
   readonly control: MessagePort;
   readonly shared: SharedArrayBuffer;
+  /** A ring of texts for deltas, of this incarnation alone; null: all of them come by the port. */
+  readonly ring: SharedArrayBuffer | null;
   readonly incarnation: number;
   readonly options: PersistenceOptions;
 }
@@ -52,7 +55,15 @@ export type DataRequest =
   /** As {@link deltaLine} of the model writes it. */
   | { readonly kind: 'delta'; readonly incarnation: number; readonly through: number; readonly line: string }
   /** For status.json only. */
-  | { readonly kind: 'phase'; readonly incarnation: number; readonly phase: string };
+  | { readonly kind: 'phase'; readonly incarnation: number; readonly phase: string }
+  /** There is a delta in the ring, and the worker slept. */
+  | { readonly kind: 'wake'; readonly incarnation: number };
+
+/**
+ * The capacity of the ring, which a processor's cache holds. A delta lies there as its line, with its `through` as the first number and that of
+ * the last delta before it that went by the port as the second.
+ */
+export const deltaRingBytes: number = 2 ** 20;
 
 /** Worker to engine, on the data lane. */
 export type DataReply =

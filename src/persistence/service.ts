@@ -9,7 +9,6 @@ import type { Mirror } from './mirror.ts';
 import type {
   Answer,
   CheckpointDone,
-  DataRequest,
   Opened,
   PersistenceControl,
   PersistenceOptions,
@@ -81,7 +80,7 @@ export class PersistenceService implements PersistenceControl {
   #enginePhase: string | null = null;
 
   constructor(options: PersistenceServiceOptions) {
-    const { data, shared, incarnation, options: settings } = options.worker;
+    const { data, ring, shared, incarnation, options: settings } = options.worker;
     this.#options = settings;
     this.#incarnation = incarnation;
     this.#clock = options.clock ?? systemClock;
@@ -90,8 +89,11 @@ export class PersistenceService implements PersistenceControl {
     this.#fs = stagedFileSystem(options.fileSystem, this.#words, this.#use);
     this.#onFatal = options.onFatal;
     this.#onClosed = options.onClosed;
-    this.#lane = new ServiceDataLane(data, incarnation, {
-      onRequest: (request) => this.#take(request),
+    this.#lane = new ServiceDataLane(data, ring, incarnation, {
+      onDelta: (line) => this.#take(line),
+      onPhase: (phase) => {
+        this.#enginePhase = phase;
+      },
       onTurnEnd: () => {
         if (this.#phase.is === 'accepting') this.#phase.accepting.endTurn();
       },
@@ -258,14 +260,10 @@ export class PersistenceService implements PersistenceControl {
     });
   }
 
-  #take(request: DataRequest): void {
+  #take(line: string): void {
     if (this.#phase.is === 'failed' || this.#phase.is === 'closed') return;
-    if (request.kind === 'phase') {
-      this.#enginePhase = request.phase;
-      return;
-    }
     try {
-      this.#accepting('a delta').take(request.line);
+      this.#accepting('a delta').take(line);
     } catch (error) {
       this.#fail(error);
     }

@@ -1,7 +1,7 @@
-import type { MessagePort } from 'node:worker_threads';
 import { deltaLine, type SnapshotDelta } from '../model/delta.ts';
 import { decodeError } from '../model/errors.ts';
 import type { CheckpointDone, DataReply, DataRequest } from '../persistence/protocol.ts';
+import type { DataPort } from './delta-port.ts';
 import type { Post } from './host-books.ts';
 import type { SharedWords } from './shared-words.ts';
 
@@ -38,7 +38,7 @@ export class DeltaChannel {
   readonly #words: SharedWords;
   readonly #bounds: DeltaBounds;
   readonly #hooks: DeltaChannelHooks;
-  #port: MessagePort | null = null;
+  #port: DataPort | null = null;
   #incarnation = 0;
   /** Oldest first. */
   #unacknowledged: Unacknowledged[] = [];
@@ -96,7 +96,7 @@ export class DeltaChannel {
   }
 
   /** Speaks to a worker that has everything up to `restored`, and posts again whatever is kept beyond it. */
-  attach(port: MessagePort, incarnation: number, restored: number): void {
+  attach(port: DataPort, incarnation: number, restored: number): void {
     this.#listen(port, incarnation);
     this.#learn(restored);
     this.#forget(this.#durable);
@@ -106,7 +106,7 @@ export class DeltaChannel {
   }
 
   /** Speaks to a worker that has something else, and begins with posts of which the first replaces it. Everything kept was taken back before. */
-  attachAnew(port: MessagePort, incarnation: number, wholes: readonly Post[]): void {
+  attachAnew(port: DataPort, incarnation: number, wholes: readonly Post[]): void {
     this.#wordsCountFrom = wholes[0]?.delta.through ?? 0;
     this.#listen(port, incarnation);
     for (const post of wholes) this.send(post);
@@ -141,7 +141,7 @@ export class DeltaChannel {
     this.#port?.postMessage({ kind: 'phase', incarnation: this.#incarnation, phase } satisfies DataRequest);
   }
 
-  #listen(port: MessagePort, incarnation: number): void {
+  #listen(port: DataPort, incarnation: number): void {
     this.#port = port;
     this.#incarnation = incarnation;
     port.on('message', (reply: DataReply) => {

@@ -1,12 +1,19 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { type Asker, createAsker } from '../actor/ask.ts';
+import { createTextRing } from '../actor/text-ring.ts';
 import { Thread, type ThreadEnd, threadEnv } from '../actor/thread.ts';
 import { threadUrl } from '../actor/thread-url.ts';
-import type { PersistenceControl, PersistenceOptions, PersistenceWorkerData } from '../persistence/protocol.ts';
+import {
+  deltaRingBytes,
+  type PersistenceControl,
+  type PersistenceOptions,
+  type PersistenceWorkerData,
+} from '../persistence/protocol.ts';
+import { type DataPort, DeltaPort } from './delta-port.ts';
 
 /** One incarnation of the persistence worker, as the engine's thread sees it. */
 export interface PersistenceThread extends ThreadEnd {
-  readonly data: MessagePort;
+  readonly data: DataPort;
   readonly control: Asker<PersistenceControl>;
   /** Ends it wherever it is; resolves when it has ended, which a thread that is stuck in a system call does not. */
   terminate(): Promise<void>;
@@ -24,7 +31,9 @@ export type StartPersistence = (start: PersistenceStart) => PersistenceThread;
 export const startPersistenceThread: StartPersistence = ({ incarnation, shared, options }) => {
   const data = new MessageChannel();
   const control = new MessageChannel();
-  const workerData: PersistenceWorkerData = { data: data.port2, control: control.port2, shared, incarnation, options };
+  const ring = createTextRing(deltaRingBytes);
+  const ports = { data: data.port2, control: control.port2 };
+  const workerData: PersistenceWorkerData = { ...ports, shared, ring, incarnation, options };
   const thread = new Thread({
     name: 'persistence',
     url: threadUrl('persistence'),
@@ -34,7 +43,7 @@ export const startPersistenceThread: StartPersistence = ({ incarnation, shared, 
     env: threadEnv(),
   });
   return Object.assign(thread, {
-    data: data.port1,
+    data: new DeltaPort(data.port1, ring),
     control: createAsker<PersistenceControl>(control.port1, thread),
   });
 };

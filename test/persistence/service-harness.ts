@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { deltaLine, type SnapshotDelta, type StrategyDelta } from '../../src/model/delta.ts';
 import { decodeError } from '../../src/model/errors.ts';
 import type { PositionSnapshot } from '../../src/model/position.ts';
@@ -14,6 +14,7 @@ import {
   sharedLayout,
 } from '../../src/persistence/protocol.ts';
 import { PersistenceService } from '../../src/persistence/service.ts';
+import type { DataPort } from '../../src/state/delta-port.ts';
 import { type FaultRule, type FaultyFileSystem, faulty } from '../../src/testing/faulty-file-system.ts';
 import { ManualClock } from '../../src/testing/manual-clock.ts';
 
@@ -77,12 +78,12 @@ export async function unwrap<T>(answered: Promise<Answer<T>>): Promise<T> {
 /** The engine's end of a data lane, and of the shared words. */
 export class EngineEnd {
   readonly replies: DataReply[] = [];
-  readonly #port: MessagePort;
+  readonly #port: DataPort;
   readonly #shared: BigInt64Array;
   readonly #incarnation: number;
   #waiters: { readonly matches: (reply: DataReply) => boolean; readonly resolve: (reply: DataReply) => void }[] = [];
 
-  constructor(port: MessagePort, shared: SharedArrayBuffer, incarnation: number) {
+  constructor(port: DataPort, shared: SharedArrayBuffer, incarnation: number) {
     this.#port = port;
     this.#shared = new BigInt64Array(shared);
     this.#incarnation = incarnation;
@@ -169,7 +170,7 @@ export function startService(
     onClosed = resolve;
   });
   const service = new PersistenceService({
-    worker: { data: port2, shared, incarnation, options: persistenceOptions(directory, options) },
+    worker: { data: port2, shared, ring: null, incarnation, options: persistenceOptions(directory, options) },
     fileSystem: fs,
     clock,
     after: clock.after,

@@ -63,6 +63,7 @@ export class CrashHost {
     this.service = new PersistenceService({
       worker: {
         data: workerEnd,
+        ring: null,
         shared: this.#words,
         incarnation,
         options: { ...hostOptions, ...options, epoch, atLeast },

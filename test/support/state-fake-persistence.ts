@@ -1,4 +1,4 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { createAsker } from '../../src/actor/ask.ts';
 import { exposeOn } from '../../src/actor/comlink.ts';
 import type { SnapshotDelta } from '../../src/model/delta.ts';
@@ -82,8 +82,8 @@ export class FakeWorker implements PersistenceThread, PersistenceControl {
   readonly #options: PersistenceOptions;
   readonly #words: Int32Array;
   readonly #longs: BigInt64Array;
-  readonly #dataEnd: PersistenceThread['data'];
-  readonly #controlEnd: PersistenceThread['data'];
+  readonly #dataEnd: MessagePort;
+  readonly #controlEnd: MessagePort;
   readonly #listeners = new Set<(cause: Error) => void>();
   #waiting: SnapshotDelta[] = [];
   #waits: { readonly sequence: number; readonly go: () => void }[] = [];
@@ -271,6 +271,7 @@ export class FakeWorker implements PersistenceThread, PersistenceControl {
       this.#disk.phases.push(request.phase);
       return;
     }
+    if (request.kind !== 'delta') return;
     const delta = JSON.parse(request.line) as SnapshotDelta;
     this.onDelta(delta);
     if (this.cause !== null) return;

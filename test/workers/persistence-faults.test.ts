@@ -5,9 +5,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAsker } from '../../src/actor/ask.ts';
+import { createTextRing } from '../../src/actor/text-ring.ts';
 import { Thread, threadEnv } from '../../src/actor/thread.ts';
 import { threadUrl } from '../../src/actor/thread-url.ts';
-import type { PersistenceControl, PersistenceWorkerData } from '../../src/persistence/protocol.ts';
+import { deltaRingBytes, type PersistenceControl, type PersistenceWorkerData } from '../../src/persistence/protocol.ts';
+import { DeltaPort } from '../../src/state/delta-port.ts';
 import type { PersistenceStart, PersistenceThread } from '../../src/state/persistence-thread.ts';
 import { StateManager } from '../../src/state/state-manager.ts';
 import { printRow } from '../support/fault-row.ts';
@@ -44,7 +46,15 @@ afterAll(() => {
 function startThread({ incarnation, shared, options }: PersistenceStart): PersistenceThread {
   const data = new MessageChannel();
   const lane = new MessageChannel();
-  const workerData: PersistenceWorkerData = { data: data.port2, control: lane.port2, shared, incarnation, options };
+  const ring = createTextRing(deltaRingBytes);
+  const workerData: PersistenceWorkerData = {
+    data: data.port2,
+    control: lane.port2,
+    shared,
+    ring,
+    incarnation,
+    options,
+  };
   const thread = new Thread({
     name: 'persistence',
     url: threadUrl('persistence'),
@@ -55,7 +65,7 @@ function startThread({ incarnation, shared, options }: PersistenceStart): Persis
     resourceLimits: { maxOldGenerationSizeMb: 64 },
   });
   const running: PersistenceThread = {
-    data: data.port1,
+    data: new DeltaPort(data.port1, ring),
     control: createAsker<PersistenceControl>(lane.port1, thread),
     get cause() {
       return thread.cause;

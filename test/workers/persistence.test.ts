@@ -5,16 +5,19 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Asker, createAsker } from '../../src/actor/ask.ts';
+import { createTextRing } from '../../src/actor/text-ring.ts';
 import { Thread, threadEnv } from '../../src/actor/thread.ts';
 import { threadUrl } from '../../src/actor/thread-url.ts';
 import type { StrategySnapshot } from '../../src/model/snapshot.ts';
 import {
+  deltaRingBytes,
   type PersistenceControl,
   type PersistenceOptions,
   type PersistenceWorkerData,
   sharedLayout,
   stages,
 } from '../../src/persistence/protocol.ts';
+import { DeltaPort } from '../../src/state/delta-port.ts';
 import type { FaultRule } from '../../src/testing/faulty-file-system.ts';
 import { delta, EngineEnd, makeStateDirectory, persistenceOptions } from '../persistence/service-harness.ts';
 
@@ -52,10 +55,12 @@ function start(
   const data = new MessageChannel();
   const lane = new MessageChannel();
   const shared = new SharedArrayBuffer(sharedLayout.bytes);
+  const ring = createTextRing(deltaRingBytes);
   const workerData: PersistenceWorkerData = {
     data: data.port2,
     control: lane.port2,
     shared,
+    ring,
     incarnation,
     options: persistenceOptions(directory, { fileSystem, ...changes }),
   };
@@ -67,7 +72,7 @@ function start(
     transfer: [data.port2, lane.port2],
     env: threadEnv(),
   });
-  const engine = new EngineEnd(data.port1, shared, incarnation);
+  const engine = new EngineEnd(new DeltaPort(data.port1, ring), shared, incarnation);
   const worker = { thread, control: createAsker<PersistenceControl>(lane.port1, thread), engine, shared };
   workers.push(worker);
   return worker;
