@@ -14,9 +14,15 @@ export interface Market extends AsyncDisposable {
   end(): void;
 }
 
+export interface MarketOptions extends Partial<PaperServerOptions> {
+  /** Order updates are told so long after what they tell, and so after the market event that filled the order. */
+  readonly updatesLateMs?: number;
+}
+
 /** A paper broker in this process whose market does what the test says. */
-export async function market(options: Partial<PaperServerOptions> = {}): Promise<Market> {
+export async function market({ updatesLateMs = 0, ...options }: MarketOptions = {}): Promise<Market> {
   const exchange = new PaperExchange({ assets: { AAPL: 'USD' }, cash: { USD: '100000' }, listFromTape: true });
+  if (updatesLateMs > 0) tellLate(exchange, updatesLateMs);
   const waiting: MarketEvent[] = [];
   let over = false;
   let wake: () => void = () => {};
@@ -49,6 +55,15 @@ export async function market(options: Partial<PaperServerOptions> = {}): Promise
       await server.close();
     },
   };
+}
+
+function tellLate(exchange: PaperExchange, ms: number): void {
+  const subscribe = exchange.subscribe.bind(exchange);
+  exchange.subscribe = (listener) =>
+    subscribe({
+      update: (update) => void setTimeout(() => listener.update(update), ms),
+      disconnect: () => listener.disconnect(),
+    });
 }
 
 /** The bar of a day: opens and closes at `close`, and reaches three above and below. */

@@ -37,13 +37,18 @@ export class Process implements AsyncDisposable {
     });
   }
 
+  /** All that was said so far, standard output first. */
+  get said(): string {
+    return this.#stdout + this.#stderr;
+  }
+
   /** Resolves with the text so far once it holds `text`; rejects, with all that was said, where the process ends first. */
   async says(text: string): Promise<string> {
-    while (!(this.#stdout + this.#stderr).includes(text)) {
-      if (this.#over) throw new Error(`it ended and never said ${text}:\n${this.#stdout}${this.#stderr}`);
+    while (!this.said.includes(text)) {
+      if (this.#over) throw new Error(`it ended and never said ${text}:\n${this.said}`);
       await new Promise<void>((resolve) => this.#listeners.add(resolve));
     }
-    return this.#stdout + this.#stderr;
+    return this.said;
   }
 
   kill(signal: NodeJS.Signals): void {
