@@ -3,9 +3,9 @@ import type { Halt } from '../model/event.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { DecimalString } from '../model/money.ts';
 import type { OrderSnapshot } from '../model/order.ts';
-import type { PositionSnapshot } from '../model/position.ts';
 import { recentExecutionsMax, type StrategySnapshot } from '../model/snapshot.ts';
 import type { Timestamp } from '../model/time.ts';
+import { Positions } from './mirror-positions.ts';
 
 type Cursor = { readonly activity_id: string | null; readonly at: Timestamp | null };
 const noCursor: Cursor = { activity_id: null, at: null };
@@ -14,7 +14,7 @@ const noCursor: Cursor = { activity_id: null, at: null };
 export class Book {
   readonly #name: string;
   readonly #currency: string;
-  readonly #positions = new Map<string, PositionSnapshot>();
+  readonly #positions = new Positions();
   /** In the order of creation: a replaced entry keeps its place. */
   readonly #orders = new Map<string, OrderSnapshot>();
   readonly #cash = new Map<string, DecimalString>();
@@ -35,7 +35,7 @@ export class Book {
 
   static load(snapshot: StrategySnapshot, currency: string, at: number): Book {
     const book = new Book(snapshot.strategy_name, currency);
-    for (const position of snapshot.positions) book.#positions.set(position.asset, position);
+    for (const position of snapshot.positions) book.#positions.set(position);
     for (const order of snapshot.pending_orders) book.#orders.set(order.order_id, order);
     for (const [other, amount] of Object.entries(snapshot.other_cash)) book.#cash.set(other, amount);
     book.#cash.set(snapshot.currency, snapshot.cash_balance);
@@ -56,7 +56,7 @@ export class Book {
     if (through <= this.#floor) return;
     if (change.whole === true) this.#clear();
     if (change.positions_removed) for (const asset of change.positions_removed) this.#positions.delete(asset);
-    if (change.positions) for (const position of change.positions) this.#positions.set(position.asset, position);
+    if (change.positions) for (const position of change.positions) this.#positions.set(position);
     if (change.orders_removed) for (const id of change.orders_removed) this.#orders.delete(id);
     if (change.orders) for (const order of change.orders) this.#orders.set(order.order_id, order);
     if (change.cash_removed) for (const currency of change.cash_removed) this.#cash.delete(currency);
@@ -77,7 +77,7 @@ export class Book {
     for (const [asset, price] of marks) {
       const position = this.#positions.get(asset);
       if (position === undefined || position.last_price === price) continue;
-      this.#positions.set(asset, { ...position, last_price: price });
+      this.#positions.set({ ...position, last_price: price });
       this.#touch(through);
     }
   }
@@ -108,7 +108,7 @@ export class Book {
       strategy_name: this.#name,
       // fromEntries defines own properties, so that a key "__proto__" is a key like any other.
       strategy_state: Object.freeze(Object.fromEntries(this.#state)),
-      positions: Object.freeze([...this.#positions.values()].sort(byAsset)),
+      positions: this.#positions.sorted(),
       pending_orders: Object.freeze([...this.#orders.values()]),
       cash_balance: this.#cash.get(this.#currency) ?? '0',
       currency: this.#currency,
@@ -143,10 +143,6 @@ export class Book {
 }
 
 // Code units, not the locale: the same order on every machine.
-function byAsset(left: PositionSnapshot, right: PositionSnapshot): number {
-  return left.asset < right.asset ? -1 : left.asset > right.asset ? 1 : 0;
-}
-
 function byKey(left: readonly [string, unknown], right: readonly [string, unknown]): number {
   return left[0] < right[0] ? -1 : left[0] > right[0] ? 1 : 0;
 }
