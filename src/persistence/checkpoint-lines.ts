@@ -7,21 +7,16 @@ import { type PositionSnapshot, positionSchema } from '../model/position.ts';
  * One entry of a checkpoint as one line of text: a pure function of the entry. Fields have one order, whatever order they were
  * set in.
  *
- * Most entries are the same from one checkpoint to the next, and checking and writing them is most of the work, so the line is
- * kept beside its entry. That is sound only while the entry cannot change, so whatever is written here is frozen from then on
- * (entries are flat: nothing below them could change either).
+ * Most entries are the same from one checkpoint to the next, and the next one takes over what is written here. That is sound only
+ * while the entry cannot change, so it is frozen from then on (entries are flat: nothing below them could change either).
  */
-const lines = new WeakMap<object, string>();
 
 export function positionLine(position: PositionSnapshot, strategy: string): string {
-  return (
-    lines.get(position) ??
-    line(position, positionFields, positionSchema, () => `position ${position.asset} of ${strategy}`)
-  );
+  return line(position, positionFields, positionSchema, () => `position ${position.asset} of ${strategy}`);
 }
 
 export function orderLine(order: OrderSnapshot, strategy: string): string {
-  return lines.get(order) ?? line(order, orderFields, orderSchema, () => `order ${order.order_id} of ${strategy}`);
+  return line(order, orderFields, orderSchema, () => `order ${order.order_id} of ${strategy}`);
 }
 
 // Records and not arrays, so that a field added to the type and forgotten here does not compile.
@@ -68,9 +63,8 @@ function line<T extends object>(
     const value = entry[field];
     if (value !== undefined) parts.push(`"${field}": ${JSON.stringify(value)}`);
   }
-  const text = `{${parts.join(', ')}}`;
-  lines.set(Object.freeze(entry), text);
-  return text;
+  Object.freeze(entry);
+  return `{${parts.join(', ')}}`;
 }
 
 /**

@@ -133,8 +133,8 @@ function firstTwice<T>(entries: readonly T[], keyOf: (entry: T) => string): stri
   // Entries that are sorted by their keys, as positions are, need no set to tell.
   let last: string | null = null;
   let seen: Set<string> | null = null;
-  for (const [index, entry] of entries.entries()) {
-    const key = keyOf(entry);
+  for (let index = 0; index < entries.length; index += 1) {
+    const key = keyOf(entries[index] as T);
     if (seen === null && last !== null && key <= last) seen = new Set(entries.slice(0, index).map(keyOf));
     if (seen?.has(key)) return key;
     seen?.add(key);

@@ -1,6 +1,6 @@
 import { StateError } from '../model/errors.ts';
 import { type Clock, type Timestamp, timestamp } from '../model/time.ts';
-import { encodeCheckpoint } from './checkpoint-codec.ts';
+import { CheckpointEncoder } from './checkpoint-encoder.ts';
 import type { CheckpointItem, CheckpointStore } from './checkpoint-store.ts';
 import type { Mirror } from './mirror.ts';
 import type { CheckpointDone, CheckpointReason } from './protocol.ts';
@@ -59,6 +59,7 @@ interface Asked {
 
 export class ServiceCheckpoints {
   readonly #options: ServiceCheckpointsOptions;
+  readonly #encoder = new CheckpointEncoder();
   #asked: Asked[] = [];
   #running = false;
   /** Durable, and nothing followed from them yet. */
@@ -183,7 +184,7 @@ export class ServiceCheckpoints {
     const { mirror, epoch, clock } = this.#options;
     for (const strategy of names) {
       const place = { epoch, sequence: mirror.sequence };
-      const { bytes, checksum } = encodeCheckpoint(mirror.snapshot(strategy), {
+      const { bytes, checksum } = this.#encoder.encode(mirror.snapshot(strategy), {
         ...place,
         timestamp: timestamp(clock.nowMicros()),
       });

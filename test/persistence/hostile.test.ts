@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { strategyNameSchema } from '../../src/model/names.ts';
@@ -7,7 +6,7 @@ import { newestName, parseCheckpointName } from '../../src/persistence/checkpoin
 import { CheckpointStore } from '../../src/persistence/checkpoint-store.ts';
 import { decodeRecords } from '../../src/persistence/journal-records.ts';
 import { ModelDisk, seededRandom } from '../../src/testing/model-disk.ts';
-import { at, snapshotOf } from '../support/checkpoint-fixtures.ts';
+import { at, checksumLineFor, snapshotOf } from '../support/checkpoint-fixtures.ts';
 import { printRow } from '../support/fault-row.ts';
 
 // Row 20 of the fault matrix.
@@ -176,7 +175,7 @@ it('hostile JSON is refused or read as what it says, and Object.prototype stays 
     const text = hostileText(body);
     // With a true checksum: what somebody would write who wants to be believed.
     const covered = `${text.replace(/\}\s*$/, '')},\n`;
-    const bytes = Buffer.from(`${covered} "checksum": "sha256:${hash('sha256', covered, 'hex')}"}\n`);
+    const bytes = Buffer.from(`${covered}${checksumLineFor(covered)}`);
     const decoded = decodeCheckpoint(bytes, { strategy: 'alpha', file: 'alpha_checkpoint.json' });
     kinds.set(decoded.kind, (kinds.get(decoded.kind) ?? 0) + 1);
     // What was believed can be written again, so every limit of the format holds for it.

@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { StateError } from '../../src/model/errors.ts';
 import { errnoError } from '../../src/persistence/errno.ts';
 import { encodeGroup } from '../../src/persistence/journal-format.ts';
 import type { JournalRecord } from '../../src/persistence/records.ts';
 import { restore } from '../../src/persistence/restore.ts';
+import { checksumLineFor } from '../support/checkpoint-fixtures.ts';
 import {
   at,
   checkpoint,
@@ -207,7 +207,7 @@ describe('a damaged checkpoint', () => {
       .toString()
       .replace('"format_version": 1', '"format_version": 2');
     const body = newer.slice(0, newer.lastIndexOf(' "checksum"'));
-    session.fs.put('alpha_checkpoint.json', Buffer.from(`${body} "checksum": "${sha256(body)}"}\n`));
+    session.fs.put('alpha_checkpoint.json', Buffer.from(`${body}${checksumLineFor(body)}`));
     const error = codeOf(() => restored(session.fs));
     expect(error.code).toBe('FORMAT_NEWER');
     expect(error.message).toContain('alpha_checkpoint.json');
@@ -582,7 +582,3 @@ describe('what is not ours', () => {
     expect(codeOf(() => restored(fs)).code).toBe('STATE_PATH_REFUSED');
   });
 });
-
-function sha256(text: string): string {
-  return `sha256:${hash('sha256', text, 'hex')}`;
-}

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,16 @@ export function snapshotOf(strategy: string, more: Partial<StrategySnapshot> = {
 export function itemOf(strategy: string, epoch: number, sequence: number, cash = '25000.00'): CheckpointItem {
   const { bytes } = encodeCheckpoint(snapshotOf(strategy, { cash_balance: cash }), { epoch, sequence, timestamp: at });
   return { strategy, epoch, sequence, bytes };
+}
+
+/** The last line for a text of lines, as docs/internals/file-formats.md specifies it: what somebody would write who wants to be believed. */
+export function checksumLineFor(covered: string): string {
+  const lines = covered.split(/(?<=\n)/);
+  const sums: string[] = [];
+  for (let from = 0; from < lines.length; from += 64) {
+    sums.push(`${hash('sha256', lines.slice(from, from + 64).join(''), 'hex')}\n`);
+  }
+  return ` "checksum": "sha256:${hash('sha256', sums.join(''), 'hex')}"}\n`;
 }
 
 /** The real file system without the waiting: for tests that need no durability. */
