@@ -41,7 +41,7 @@ export class Thread implements ThreadEnd {
       workerData: options.workerData,
       transferList: [...(options.transfer ?? [])],
       env: { ...options.env },
-      execArgv: threadExecArgv(),
+      ...threadExecArgv(),
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     });
     this.worker.on('error', (error) => {
@@ -96,10 +96,12 @@ function crossed(error: unknown): WireError {
   };
 }
 
-/** Node's own options for a thread: the process's, without those that are about a program given as text, which a thread refuses. */
-export function threadExecArgv(): string[] {
-  const given = process.execArgv.filter((option) => !option.startsWith('--input-type'));
-  return given.some((option) => /^(-e|-p|--eval|--print)/.test(option)) ? [] : given;
+/**
+ * How a thread gets Node's options. It inherits the process's, those of V8 among them, which a thread refuses where they are given to it; but
+ * not where the program was given as text: options about that are none for a file, and are inherited too.
+ */
+export function threadExecArgv(): { readonly execArgv?: string[] } {
+  return process.execArgv.some((option) => /^(-e|-p|--eval|--print|--input-type)/.test(option)) ? { execArgv: [] } : {};
 }
 
 /** The environment of a thread: the names given, where they are set, and what a coverage run needs to reach threads. */

@@ -181,7 +181,7 @@ export class PositionReconciler {
       // The default blocks a thread's timers and sockets between tasks.
       atomics: 'disabled',
       env: threadEnv(environmentNames(this.#options.broker)),
-      execArgv: threadExecArgv(),
+      ...threadExecArgv(),
     });
     // A thread that fails before it has a task has no promise to reject.
     pool.on('error', (error: Error) => this.#interrupt?.(workerDied(error)));

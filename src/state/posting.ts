@@ -8,6 +8,7 @@ export class Posting {
   /** Called after each turn that had something to post and room for it. */
   readonly #posted: () => void;
   #scheduled = false;
+  readonly #post = (): void => this.post();
 
   constructor(books: HostBooks, channel: DeltaChannel, posted: () => void) {
     this.#books = books;
@@ -19,7 +20,7 @@ export class Posting {
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.post());
+    setImmediate(this.#post);
   }
 
   /** There is room again: what had to wait leaves now. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { loadBroker } from '../../src/brokers/load.ts';
@@ -152,15 +153,35 @@ describe('restored at start', () => {
     await state.close();
   });
 
-  it('starts its threads also from a program that was given as text', async () => {
+  it.each([
+    ['a program that was given as text', []],
+    [
+      'options of V8, which a thread refuses to be given',
+      ['--max-semi-space-size=32', '--expose-gc', '--stack-size=900'],
+    ],
+  ])('starts its threads also under %s', async (what, options) => {
     using directory = temporaryDirectory();
+    const module = (path: string): string => JSON.stringify(pathToFileURL(join(root, path)).href);
     const program = `
-      import { StateManager } from ${JSON.stringify(join(root, 'src/state/state-manager.ts'))};
+      import { PositionReconciler } from ${module('src/state/position-reconciler.ts')};
+      import { StateManager } from ${module('src/state/state-manager.ts')};
       const state = await StateManager.open({ directory: ${JSON.stringify(directory.path)}, force: true });
       state.register('typed').set('lines', 1);
       await state.durable(state.commit());
+      const reconciler = new PositionReconciler({
+        broker: { module: ${module('test/bench/flat-broker.ts')}, options: {} },
+        policy: 'WARN_ONLY',
+        requestSnapshot: (sequence, port) => state.sendSnapshot(sequence, port),
+      });
+      const { sequence } = await reconciler.reconcile({ trigger: 'on_demand', sequence: state.sequence });
+      console.log('reconciled at', sequence);
+      await reconciler.close();
       await state.close();`;
-    await execute(process.execPath, ['--input-type=module', '-e', program]);
+    const file = join(directory.path, 'program.mjs');
+    writeFileSync(file, program);
+    const start = options.length === 0 ? ['--input-type=module', '-e', program] : [...options, file];
+    const { stdout } = await execute(process.execPath, start);
+    expect(stdout, what).toBe('reconciled at 1\n');
     expect(readdirSync(directory.path)).toContain('typed_checkpoint.json');
   });
 

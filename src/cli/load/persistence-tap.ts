@@ -14,6 +14,7 @@ export class PersistenceTap {
   #through = 0;
   #starts = 0;
   readonly #inFlight = new TimeQueue();
+  readonly #unread: (DataRequest & { readonly kind: 'delta' })[] = [];
 
   /** How many workers there were: each counts from zero. */
   get starts(): number {
@@ -27,11 +28,13 @@ export class PersistenceTap {
 
   /** Positions in them. */
   get entries(): number {
+    this.#read();
     return this.#entries;
   }
 
   /** Deltas posted and not yet durable, where `durable` is the durable sequence. */
   inFlight(durable: number): number {
+    this.#read();
     this.#inFlight.takeThrough(durable, ignore);
     return this.#inFlight.size;
   }
@@ -57,8 +60,16 @@ export class PersistenceTap {
     if (message.kind !== 'delta' || message.through <= this.#through) return;
     this.#through = message.through;
     this.#posts += 1;
-    this.#inFlight.push(message.through, 0);
-    this.#entries += positionsIn(message.line);
+    // Read when somebody asks: what is in them is no part of what a post costs.
+    this.#unread.push(message);
+  }
+
+  #read(): void {
+    for (const { through, line } of this.#unread) {
+      this.#inFlight.push(through, 0);
+      this.#entries += positionsIn(line);
+    }
+    this.#unread.length = 0;
   }
 }
 
