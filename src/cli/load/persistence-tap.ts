@@ -39,6 +39,11 @@ export class PersistenceTap {
     return this.#inFlight.size;
   }
 
+  /** Everything up to here is durable: called with each acknowledgement, so that nothing is kept of what is. */
+  acknowledged(durable: number): void {
+    this.inFlight(durable);
+  }
+
   readonly start: StartPersistence = (start) => {
     const thread = startPersistenceThread(start);
     const post = thread.data.postMessage.bind(thread.data);
