@@ -83,9 +83,7 @@ interface Covered {
   readonly readAt: number | null;
 }
 
-/** A time alone is what the first version wrote. */
 function coveredOf(value: unknown): Covered | null {
-  if (typeof value === 'string') return { through: micros(value), readAt: null };
   const { through, read_at } = (value ?? {}) as { readonly through?: unknown; readonly read_at?: unknown };
   if (typeof through !== 'string') return null;
   return { through: micros(through), readAt: typeof read_at === 'string' ? micros(read_at) : null };

@@ -60,8 +60,8 @@ export type DataRequest =
   | { readonly kind: 'wake'; readonly incarnation: number };
 
 /**
- * The capacity of the ring, which a processor's cache holds. A delta lies there as its line, with its `through` as the first number and that of
- * the last delta before it that went by the port as the second.
+ * The capacity of the ring, which a processor's cache holds. A delta lies there as its line; its place is its `through`, and it comes after
+ * that of the last delta before it that went by the port.
  */
 export const deltaRingBytes: number = 2 ** 20;
 

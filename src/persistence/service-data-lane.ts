@@ -94,7 +94,7 @@ export class ServiceDataLane {
   /** False where nothing waits. */
   #takeOne(): boolean {
     const ring = this.#ring;
-    if (ring?.hasNext && ring.second <= this.#posted) {
+    if (ring?.hasNext && ring.after <= this.#posted) {
       this.#hooks.onDelta(ring.take());
       return true;
     }
@@ -109,7 +109,7 @@ export class ServiceDataLane {
     if (request.kind === 'phase') this.#hooks.onPhase(request.phase);
     if (request.kind !== 'delta') return;
     const ring = this.#ring;
-    while (ring?.hasNext && ring.first < request.through) this.#hooks.onDelta(ring.take());
+    while (ring?.hasNext && ring.place < request.through) this.#hooks.onDelta(ring.take());
     this.#posted = request.through;
     this.#hooks.onDelta(request.line);
   }

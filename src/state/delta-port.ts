@@ -28,7 +28,7 @@ export class DeltaPort implements DataPort {
     if (request.kind === 'delta') {
       const { through, line, incarnation } = request;
       if (this.#ring.write(line, through, this.#posted)) {
-        if (this.#ring.isToWake) this.#port.postMessage({ kind: 'wake', incarnation } satisfies DataRequest);
+        if (this.#ring.claimWake()) this.#port.postMessage({ kind: 'wake', incarnation } satisfies DataRequest);
         return;
       }
       this.#posted = through;

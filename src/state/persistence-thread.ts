@@ -1,4 +1,4 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type ResourceLimits } from 'node:worker_threads';
 import { type Asker, createAsker } from '../actor/ask.ts';
 import { createTextRing } from '../actor/text-ring.ts';
 import { Thread, type ThreadEnd, threadEnv } from '../actor/thread.ts';
@@ -23,12 +23,14 @@ export interface PersistenceStart {
   readonly incarnation: number;
   readonly shared: SharedArrayBuffer;
   readonly options: PersistenceOptions;
+  /** Default: Node's. */
+  readonly resourceLimits?: ResourceLimits;
 }
 
 export type StartPersistence = (start: PersistenceStart) => PersistenceThread;
 
 /** Starts the worker; while it runs it keeps the process alive. */
-export const startPersistenceThread: StartPersistence = ({ incarnation, shared, options }) => {
+export const startPersistenceThread: StartPersistence = ({ incarnation, shared, options, ...limits }) => {
   const data = new MessageChannel();
   const control = new MessageChannel();
   const ring = createTextRing(deltaRingBytes);
@@ -41,6 +43,7 @@ export const startPersistenceThread: StartPersistence = ({ incarnation, shared, 
     workerData,
     transfer: [data.port2, control.port2],
     env: threadEnv(),
+    ...limits,
   });
   return Object.assign(thread, {
     data: new DeltaPort(data.port1, ring),

@@ -14,23 +14,23 @@ describe('a ring of texts', () => {
   it('gives back what was written, numbers and all, in order, around its end and beyond the overflow of its counters', () => {
     const write = fc.record({
       text: fc.string({ unit: 'grapheme', maxLength: 40 }),
-      first: fc.double(),
-      second: fc.double(),
+      place: fc.double(),
+      after: fc.double(),
     });
     fc.assert(
       fc.property(fc.array(fc.oneof(write, fc.constant('take' as const)), { maxLength: 200 }), (steps) => {
         const { writer, reader } = ends(1024);
-        const held: { readonly text: string; readonly first: number; readonly second: number }[] = [];
+        const held: { readonly text: string; readonly place: number; readonly after: number }[] = [];
         const take = (): void => {
           const expected = held.shift();
           expect(reader.hasNext).toBe(expected !== undefined);
           if (expected === undefined) return;
-          const { first, second } = reader;
-          expect({ text: reader.take(), first, second }).toEqual({ ...expected, text: expected.text.toWellFormed() });
+          const { place, after } = reader;
+          expect({ text: reader.take(), place, after }).toEqual({ ...expected, text: expected.text.toWellFormed() });
         };
         for (const step of steps) {
           if (step === 'take') take();
-          else if (writer.write(step.text, step.first, step.second)) held.push(step);
+          else if (writer.write(step.text, step.place, step.after)) held.push(step);
           // Less than half of it is in use: then there is room for any of these.
           else expect(held.length).toBeGreaterThan(2);
         }
@@ -47,7 +47,7 @@ describe('a ring of texts', () => {
     while (writer.write('abc', written + 1, 0)) written += 1;
     expect(written).toBeGreaterThan(4);
     for (let count = 1; count <= written; count += 1) {
-      expect([reader.hasNext, reader.first, reader.take()]).toEqual([true, count, 'abc']);
+      expect([reader.hasNext, reader.place, reader.take()]).toEqual([true, count, 'abc']);
     }
     expect(reader.hasNext).toBe(false);
     expect(writer.write('abc', 9, 0)).toBe(true);
@@ -55,16 +55,16 @@ describe('a ring of texts', () => {
 
   it('has its reader woken once after each time that it went to sleep, and not where a text lies there', () => {
     const { writer, reader } = ends(256);
-    expect(writer.write('a', 1, 0) && writer.isToWake).toBe(true);
-    expect(writer.write('b', 2, 0) && writer.isToWake).toBe(false);
+    expect(writer.write('a', 1, 0) && writer.claimWake()).toBe(true);
+    expect(writer.write('b', 2, 0) && writer.claimWake()).toBe(false);
     expect(reader.sleep()).toBe(false);
-    expect(writer.isToWake).toBe(false);
+    expect(writer.claimWake()).toBe(false);
     for (let count = 0; count < 2 && reader.hasNext; count += 1) reader.take();
     expect(reader.sleep()).toBe(true);
     reader.wake();
-    expect(writer.isToWake).toBe(false);
+    expect(writer.claimWake()).toBe(false);
     expect(reader.sleep()).toBe(true);
-    expect([writer.isToWake, writer.isToWake]).toEqual([true, false]);
+    expect([writer.claimWake(), writer.claimWake()]).toEqual([true, false]);
   });
 
   it('loses no text between two threads, however they meet', async () => {
@@ -82,7 +82,7 @@ describe('a ring of texts', () => {
       for (let count = 1; count <= texts; ) {
         if (writer.write(`text ${count}`, count, 0)) {
           count += 1;
-          if (writer.isToWake) {
+          if (writer.claimWake()) {
             wakes += 1;
             thread.postMessage(null);
           }

@@ -2,15 +2,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { MessageChannel } from 'node:worker_threads';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAsker } from '../../src/actor/ask.ts';
-import { createTextRing } from '../../src/actor/text-ring.ts';
-import { Thread, threadEnv } from '../../src/actor/thread.ts';
-import { threadUrl } from '../../src/actor/thread-url.ts';
-import { deltaRingBytes, type PersistenceControl, type PersistenceWorkerData } from '../../src/persistence/protocol.ts';
-import { DeltaPort } from '../../src/state/delta-port.ts';
-import type { PersistenceStart, PersistenceThread } from '../../src/state/persistence-thread.ts';
+import {
+  type PersistenceStart,
+  type PersistenceThread,
+  startPersistenceThread,
+} from '../../src/state/persistence-thread.ts';
 import { StateManager } from '../../src/state/state-manager.ts';
 import { printRow } from '../support/fault-row.ts';
 import { note, position } from '../support/state-fixtures.ts';
@@ -43,36 +40,8 @@ afterAll(() => {
 });
 
 /** The real worker with little memory, and a file system that lets it fail. */
-function startThread({ incarnation, shared, options }: PersistenceStart): PersistenceThread {
-  const data = new MessageChannel();
-  const lane = new MessageChannel();
-  const ring = createTextRing(deltaRingBytes);
-  const workerData: PersistenceWorkerData = {
-    data: data.port2,
-    control: lane.port2,
-    shared,
-    ring,
-    incarnation,
-    options,
-  };
-  const thread = new Thread({
-    name: 'persistence',
-    url: threadUrl('persistence'),
-    incarnation,
-    workerData,
-    transfer: [data.port2, lane.port2],
-    env: threadEnv(),
-    resourceLimits: { maxOldGenerationSizeMb: 64 },
-  });
-  const running: PersistenceThread = {
-    data: new DeltaPort(data.port1, ring),
-    control: createAsker<PersistenceControl>(lane.port1, thread),
-    get cause() {
-      return thread.cause;
-    },
-    onEnd: (listener) => thread.onEnd(listener),
-    terminate: () => thread.terminate(),
-  };
+function startThread(start: PersistenceStart): PersistenceThread {
+  const running = startPersistenceThread({ ...start, resourceLimits: { maxOldGenerationSizeMb: 64 } });
   threads.push(running);
   return running;
 }

@@ -4,20 +4,15 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Asker, createAsker } from '../../src/actor/ask.ts';
-import { createTextRing } from '../../src/actor/text-ring.ts';
-import { Thread, threadEnv } from '../../src/actor/thread.ts';
-import { threadUrl } from '../../src/actor/thread-url.ts';
+import type { Asker } from '../../src/actor/ask.ts';
 import type { StrategySnapshot } from '../../src/model/snapshot.ts';
 import {
-  deltaRingBytes,
   type PersistenceControl,
   type PersistenceOptions,
-  type PersistenceWorkerData,
   sharedLayout,
   stages,
 } from '../../src/persistence/protocol.ts';
-import { DeltaPort } from '../../src/state/delta-port.ts';
+import { type PersistenceThread, startPersistenceThread } from '../../src/state/persistence-thread.ts';
 import type { FaultRule } from '../../src/testing/faulty-file-system.ts';
 import { delta, EngineEnd, makeStateDirectory, persistenceOptions } from '../persistence/service-harness.ts';
 
@@ -40,7 +35,7 @@ afterEach(async () => {
 });
 
 interface Worker {
-  readonly thread: Thread;
+  readonly thread: PersistenceThread;
   readonly control: Asker<PersistenceControl>;
   readonly engine: EngineEnd;
   readonly shared: SharedArrayBuffer;
@@ -52,28 +47,10 @@ function start(
   const { incarnation = 1, rules, ...changes } = options;
   const module = new URL('../../src/testing/faulty-file-system.ts', import.meta.url).href;
   const fileSystem = rules === undefined ? null : { module, options: { rules } };
-  const data = new MessageChannel();
-  const lane = new MessageChannel();
   const shared = new SharedArrayBuffer(sharedLayout.bytes);
-  const ring = createTextRing(deltaRingBytes);
-  const workerData: PersistenceWorkerData = {
-    data: data.port2,
-    control: lane.port2,
-    shared,
-    ring,
-    incarnation,
-    options: persistenceOptions(directory, { fileSystem, ...changes }),
-  };
-  const thread = new Thread({
-    name: 'persistence',
-    url: threadUrl('persistence'),
-    incarnation,
-    workerData,
-    transfer: [data.port2, lane.port2],
-    env: threadEnv(),
-  });
-  const engine = new EngineEnd(new DeltaPort(data.port1, ring), shared, incarnation);
-  const worker = { thread, control: createAsker<PersistenceControl>(lane.port1, thread), engine, shared };
+  const persistence = persistenceOptions(directory, { fileSystem, ...changes });
+  const thread = startPersistenceThread({ incarnation, shared, options: persistence });
+  const worker = { thread, control: thread.control, engine: new EngineEnd(thread.data, shared, incarnation), shared };
   workers.push(worker);
   return worker;
 }

@@ -34,14 +34,14 @@ export class PersistenceTap {
 
   /** Deltas posted and not yet durable, where `durable` is the durable sequence. */
   inFlight(durable: number): number {
-    this.#read();
-    this.#inFlight.takeThrough(durable, ignore);
+    this.forget(durable);
     return this.#inFlight.size;
   }
 
-  /** Everything up to here is durable: called with each acknowledgement, so that nothing is kept of what is. */
-  acknowledged(durable: number): void {
-    this.inFlight(durable);
+  /** Keeps nothing of the deltas up to here, which are durable: call it now and then, or what is kept grows with every post. */
+  forget(durable: number): void {
+    this.#read();
+    this.#inFlight.takeThrough(durable, ignore);
   }
 
   readonly start: StartPersistence = (start) => {

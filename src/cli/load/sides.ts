@@ -147,7 +147,7 @@ export class PersistedSide implements LoadSide {
   #acknowledged(sequence: number): void {
     const nowMs = performance.now();
     this.#acknowledgedAtMs = nowMs;
-    this.#options.tap.acknowledged(sequence);
+    this.#options.tap.forget(sequence);
     const { durable } = this.#options.measures;
     this.#unacknowledged.takeThrough(sequence, (atMs) => {
       durable.addMs(nowMs - atMs);
