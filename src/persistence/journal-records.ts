@@ -10,7 +10,7 @@ import type { JournalRecord } from './records.ts';
  * @throws StateError FORMAT_NEWER for a later format, JOURNAL_RECORD_INVALID for anything else that is no record
  */
 export function decodeRecords(bytes: Buffer, start: number, length: number): JournalRecord[] {
-  return Array.from(linesOf(bytes, start, length), ([from, to]) => decodeLine(bytes, from, to));
+  return decodeLines(bytes, start, length, decodeLine);
 }
 
 /** That a strategy's whole state stands here, without the state. */
@@ -31,20 +31,27 @@ export function outlineRecords(
   length: number,
   isEnough: (whole: WholeOutline) => boolean,
 ): (JournalRecord | WholeOutline)[] {
-  return Array.from(linesOf(bytes, start, length), ([from, to]) => {
+  return decodeLines(bytes, start, length, (_, from, to) => {
     const whole = wholeOutline(bytes.toString('latin1', from, Math.min(to, from + outlineBytesMax)));
     return whole !== null && isEnough(whole) ? whole : decodeLine(bytes, from, to);
   });
 }
 
-function* linesOf(bytes: Buffer, start: number, length: number): Generator<readonly [from: number, to: number]> {
+function decodeLines<T>(
+  bytes: Buffer,
+  start: number,
+  length: number,
+  decode: (bytes: Buffer, from: number, to: number) => T,
+): T[] {
   const end = start + length;
+  const decoded: T[] = [];
   for (let from = start; from < end; ) {
     const to = bytes.indexOf(0x0a, from);
     if (to < 0 || to >= end) throw invalid('its last line does not end');
-    yield [from, to];
+    decoded.push(decode(bytes, from, to));
     from = to + 1;
   }
+  return decoded;
 }
 
 function decodeLine(bytes: Buffer, from: number, to: number): JournalRecord {

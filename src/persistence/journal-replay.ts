@@ -3,7 +3,7 @@ import type { FileSystem } from './file-system.ts';
 import type { ChainSegment, JournalChain } from './journal-chain.ts';
 import type { WholeOutline } from './journal-records.ts';
 import { readSegment, scanSegment } from './journal-scan.ts';
-import { outlinesOf } from './journal-walk.ts';
+import { outlinesOf, recordsOf } from './journal-walk.ts';
 import type { Mirror } from './mirror.ts';
 import type { JournalRecord } from './records.ts';
 
@@ -39,12 +39,17 @@ export function replay(
     // What a running engine has appended since is not part of the chain that was read.
     for (const group of scanSegment(bytes, segment.name).groups.slice(0, segment.groups)) {
       if (index === run.start.index && group.header.group < run.start.group) continue;
-      const { last } = group.header;
+      const { first, last } = group.header;
       if (last < from) {
         mirror.start(Math.max(mirror.sequence, last));
         continue;
       }
-      for (const record of outlinesOf(segment.file, bytes, group, (whole) => trace.covers(whole))) {
+      // Whole states stand where an incarnation begins, in groups that end where they begin: nothing else need be looked at twice.
+      const records =
+        first < last
+          ? recordsOf(segment.file, bytes, group)
+          : outlinesOf(segment.file, bytes, group, (whole) => trace.covers(whole));
+      for (const record of records) {
         trace.see(record, segment);
         if (record.kind === 'delta') applied(mirror, record, segment.file);
       }
