@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isOrder, isPosition } from '../model/entry-forms.ts';
 import { StateError } from '../model/errors.ts';
 import { type OrderSnapshot, orderSchema } from '../model/order.ts';
 import { type PositionSnapshot, positionSchema } from '../model/position.ts';
@@ -12,52 +13,66 @@ import { type PositionSnapshot, positionSchema } from '../model/position.ts';
  */
 
 export function positionLine(position: PositionSnapshot, strategy: string): string {
-  return line(position, positionFields, positionSchema, () => `position ${position.asset} of ${strategy}`);
+  return line(position, positionForm, () => `position ${position.asset} of ${strategy}`);
 }
 
 export function orderLine(order: OrderSnapshot, strategy: string): string {
-  return line(order, orderFields, orderSchema, () => `order ${order.order_id} of ${strategy}`);
+  return line(order, orderForm, () => `order ${order.order_id} of ${strategy}`);
 }
 
-// Records and not arrays, so that a field added to the type and forgotten here does not compile.
-const positionFields = Object.keys({
-  asset: 0,
-  sid: 0,
-  amount: 0,
-  cost_basis: 0,
-  last_price: 0,
-  currency: 0,
-  total_cost: 0,
-  realized_pnl: 0,
-  fees: 0,
-} satisfies Record<keyof PositionSnapshot, 0>) as readonly (keyof PositionSnapshot)[];
+interface LineForm<T> {
+  /** Says yes only where the schema does, and sooner. */
+  readonly fits: (value: unknown) => boolean;
+  readonly schema: z.ZodType<T>;
+  readonly fields: readonly (keyof T & string)[];
+}
 
-const orderFields = Object.keys({
-  order_id: 0,
-  asset: 0,
-  sid: 0,
-  amount: 0,
-  order_type: 0,
-  limit_price: 0,
-  stop_price: 0,
-  time_in_force: 0,
-  broker_order_id: 0,
-  status: 0,
-  filled_amount: 0,
-  average_fill_price: 0,
-  created_at: 0,
-  updated_at: 0,
-  replaces: 0,
-  reason: 0,
-} satisfies Record<keyof OrderSnapshot, 0>) as readonly (keyof OrderSnapshot)[];
+const positionForm: LineForm<PositionSnapshot> = {
+  fits: isPosition,
+  schema: positionSchema,
+  fields: fieldNames<PositionSnapshot>({
+    asset: 0,
+    sid: 0,
+    amount: 0,
+    cost_basis: 0,
+    last_price: 0,
+    currency: 0,
+    total_cost: 0,
+    realized_pnl: 0,
+    fees: 0,
+  }),
+};
 
-function line<T extends object>(
-  entry: T,
-  fields: readonly (keyof T & string)[],
-  schema: z.ZodType<T>,
-  what: () => string,
-): string {
-  assertFits(entry, schema, what);
+const orderForm: LineForm<OrderSnapshot> = {
+  fits: isOrder,
+  schema: orderSchema,
+  fields: fieldNames<OrderSnapshot>({
+    order_id: 0,
+    asset: 0,
+    sid: 0,
+    amount: 0,
+    order_type: 0,
+    limit_price: 0,
+    stop_price: 0,
+    time_in_force: 0,
+    broker_order_id: 0,
+    status: 0,
+    filled_amount: 0,
+    average_fill_price: 0,
+    created_at: 0,
+    updated_at: 0,
+    replaces: 0,
+    reason: 0,
+  }),
+};
+
+/** A record and not an array, so that a field added to the type and forgotten here does not compile. */
+function fieldNames<T>(fields: Record<keyof T & string, 0>): readonly (keyof T & string)[] {
+  return Object.keys(fields) as (keyof T & string)[];
+}
+
+function line<T extends object>(entry: T, { fits, schema, fields }: LineForm<T>, what: () => string): string {
+  if (!fits(entry)) assertFits(entry, schema, what);
   const parts: string[] = [];
   for (const field of fields) {
     const value = entry[field];
