@@ -3,13 +3,13 @@ import type { SnapshotDelta } from '../model/delta.ts';
 import { StateError } from '../model/errors.ts';
 import type { Timestamp } from '../model/time.ts';
 import { isErrno } from './errno.ts';
-import type { FileHandle, FileSystem } from './file-system.ts';
+import type { FileSystem } from './file-system.ts';
 import { encodeGroup, encodeRecord, journalFolder, journalFormatVersion, segmentName } from './journal-format.ts';
 import { Lines, notAtBase, planGroups } from './journal-plan.ts';
 import { deletable } from './journal-retention.ts';
 import type { Stage } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
-import { appendToSegment, createSegmentFile } from './segment-file.ts';
+import { SegmentFile } from './segment-file.ts';
 import { withStage } from './write-file.ts';
 
 export interface SegmentInfo {
@@ -29,6 +29,8 @@ export interface JournalWriterOptions {
   readonly incarnation: number;
   /** A segment is closed when it has reached this size. */
   readonly segmentBytesMax: number;
+  /** How far its file is filled with zeros beyond what it holds; 0: not at all. */
+  readonly segmentAheadBytes: number;
   /** Above every number in the directory. */
   readonly nextSegment: number;
   /** The host's base currency, for the record that opens a segment. */
@@ -202,7 +204,7 @@ export class JournalWriter {
     const open = this.#open;
     if (open === null) return;
     this.#retire(open);
-    this.#attempt(() => this.#stage('close', open.handle.path, () => this.#fs.close(open.handle)));
+    this.#attempt(() => this.#finish(open));
   }
 
   #reached(): number {
@@ -227,7 +229,11 @@ export class JournalWriter {
     const open = this.#open;
     if (open === null || open.bytes < this.#options.segmentBytesMax) return;
     this.#retire(open);
-    this.#stage('close', open.handle.path, () => this.#fs.close(open.handle));
+    this.#finish(open);
+  }
+
+  #finish({ handle, file, bytes }: OpenSegment): void {
+    this.#stage('close', join(this.#directory, file), () => handle.finish(bytes));
   }
 
   #create(first: number): OpenSegment {
@@ -243,7 +249,8 @@ export class JournalWriter {
       const file = `${journalFolder}/${names.shift()}`;
       const path = join(this.#directory, file);
       try {
-        const handle = this.#stage('open', path, () => createSegmentFile(this.#fs, path));
+        const { segmentAheadBytes } = this.#options;
+        const handle = this.#stage('open', path, () => new SegmentFile(this.#fs, path, segmentAheadBytes));
         this.#open = { file, handle, segment, epoch, first, last: first, bytes: 0, groups: 0 };
         return this.#open;
       } catch (error) {
@@ -271,7 +278,7 @@ export class JournalWriter {
     const position = open.bytes;
     open.bytes += bytes.length;
     open.last = last;
-    appendToSegment(this.#fs, handle, bytes, position, this.#options.onStage);
+    handle.append(bytes, position, this.#options.onStage);
     this.#fsyncs += 1;
     if (open.groups === 0) {
       const folder = join(this.#directory, journalFolder);
@@ -306,7 +313,7 @@ export class JournalWriter {
     // Of an incarnation that has not begun nothing counts, however many groups were written.
     if (open.groups === 0 || this.#sequence === null) this.#worthless.add(info);
     try {
-      this.#fs.close(open.handle);
+      open.handle.close();
     } catch {
       // Nothing depends on this file any more, and whoever gave it up has an error to tell already.
     }
@@ -337,7 +344,7 @@ export class JournalWriter {
 
 interface OpenSegment {
   readonly file: string;
-  readonly handle: FileHandle;
+  readonly handle: SegmentFile;
   readonly segment: number;
   readonly epoch: number;
   readonly first: number;

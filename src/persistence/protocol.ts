@@ -24,6 +24,9 @@ export interface PersistenceWorkerData {
   readonly options: PersistenceOptions;
 }
 
+/** {@link PersistenceOptions.segmentAheadBytes} where nothing else is said. */
+export const segmentAheadBytes: number = 64 * 2 ** 10;
+
 export interface PersistenceOptions {
   /** Absolute. */
   readonly directory: string;
@@ -36,6 +39,8 @@ export interface PersistenceOptions {
   readonly generations: number;
   /** A journal segment is closed when it reaches this size. Default 16 MiB. */
   readonly segmentBytesMax: number;
+  /** How far the journal's open file is filled with zeros beyond what it holds. Default 64 KiB. */
+  readonly segmentAheadBytes: number;
   /** Past this many journal bytes strategies that hold segments back are checkpointed. Default 256 MiB. */
   readonly journalBytesMax: number;
   /** State older than this at a restore is stale. Default one hour. */

@@ -151,7 +151,7 @@ export class PersistenceService implements PersistenceControl {
       if (this.#phase.is !== 'opened') throw wrongPhase('begin', this.#phase.is);
       const { restored, store } = this.#phase;
       const { mirror, recovery, base, coverage, segments, nextSegment } = restored;
-      const { directory, epoch, segmentBytesMax } = this.#options;
+      const { directory, epoch, segmentBytesMax, segmentAheadBytes } = this.#options;
       // A replacement goes on in the epoch of the worker before it.
       const isAbove = this.#incarnation === 1 ? epoch > restored.maxEpoch : epoch >= restored.maxEpoch;
       if (!isAbove) throw epochTooLow(directory, epoch, restored.maxEpoch);
@@ -159,6 +159,7 @@ export class PersistenceService implements PersistenceControl {
         epoch,
         incarnation: this.#incarnation,
         segmentBytesMax,
+        segmentAheadBytes,
         nextSegment,
         currency: this.#options.currency,
       });

@@ -3,7 +3,7 @@ import { ConfigError } from '../model/errors.ts';
 import { type Decimal, decimal, isDecimalString } from '../model/money.ts';
 import { currencyPattern } from '../model/names.ts';
 import { type Clock, systemClock } from '../model/time.ts';
-import type { PersistenceOptions } from '../persistence/protocol.ts';
+import { type PersistenceOptions, segmentAheadBytes } from '../persistence/protocol.ts';
 import { defaultStateDirectory } from '../persistence/state-directory.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 import { defaultStateLimits, type StateLimits } from './state-limits.ts';
@@ -171,6 +171,7 @@ export function persistenceOptions(settings: StateSettings, epoch: number): Pers
     currency,
     generations,
     segmentBytesMax: 16 * 2 ** 20,
+    segmentAheadBytes,
     journalBytesMax: 256 * 2 ** 20,
     staleAfterMs,
     heartbeatMs: 60_000,

@@ -19,6 +19,7 @@ const saves = 3;
 const fileCalls = [
   'openat',
   'pwrite64',
+  'ftruncate',
   'fdatasync',
   'fsync',
   'close',

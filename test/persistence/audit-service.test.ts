@@ -41,6 +41,7 @@ beforeEach(() => {
     epoch: 1,
     incarnation: 1,
     segmentBytesMax: 1 << 20,
+    segmentAheadBytes: 4_096,
     nextSegment: 1,
   });
   writer.begin({ epoch: 0, sequence: 0 }, 0, [], at(0));

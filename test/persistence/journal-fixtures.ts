@@ -105,6 +105,7 @@ export class MemoryFiles implements FileSystem {
   }
 
   truncate(handle: FileHandle, length: number): void {
+    this.#called('truncate', handle.path);
     const file = this.#opened(handle);
     file.bytes = file.bytes.subarray(0, length);
   }
@@ -237,6 +238,7 @@ export function open(
     epoch,
     incarnation: options.incarnation ?? 1,
     segmentBytesMax: options.segmentBytesMax ?? 1 << 20,
+    segmentAheadBytes: 0,
     nextSegment: restored.nextSegment,
   });
   writer.adopt(restored.segments);

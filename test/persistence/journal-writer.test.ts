@@ -29,6 +29,7 @@ function writerOf(
     epoch: 1,
     incarnation: 1,
     segmentBytesMax: 1 << 20,
+    segmentAheadBytes: 0,
     nextSegment: 1,
     ...more,
   });
@@ -195,6 +196,7 @@ describe('the journal writer', () => {
         epoch: 2,
         incarnation: 1,
         segmentBytesMax: 1 << 20,
+        segmentAheadBytes: 0,
         nextSegment: 2,
       });
       fs.before = (name, path) => {

@@ -5,7 +5,7 @@ import { at, delta, directory, MemoryFiles, putCheckpoint, restoring, stateOf } 
 
 function journalIn(currency: string): MemoryFiles {
   const fs = new MemoryFiles();
-  const options = { epoch: 1, incarnation: 1, segmentBytesMax: 1e6, nextSegment: 1, currency };
+  const options = { epoch: 1, incarnation: 1, segmentBytesMax: 1e6, segmentAheadBytes: 0, nextSegment: 1, currency };
   const writer = new JournalWriter(fs, directory, options);
   writer.begin({ epoch: 0, sequence: 0 }, 0, [], at(0));
   writer.append([delta(0, 1, ['alpha'])]);

@@ -34,6 +34,7 @@ export function persistenceOptions(directory: string, changes: Partial<Persisten
     currency: 'USD',
     generations: 3,
     segmentBytesMax: 2 ** 24,
+    segmentAheadBytes: 4_096,
     journalBytesMax: 2 ** 28,
     staleAfterMs: 3_600_000,
     heartbeatMs: 60_000,

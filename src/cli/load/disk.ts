@@ -5,7 +5,8 @@ import { encodeCheckpoint } from '../../persistence/checkpoint-codec.ts';
 import { temporaryName } from '../../persistence/checkpoint-names.ts';
 import { encodeGroup, encodeRecord } from '../../persistence/journal-format.ts';
 import { nodeFileSystem } from '../../persistence/node-file-system.ts';
-import { appendToSegment, createSegmentFile } from '../../persistence/segment-file.ts';
+import { segmentAheadBytes } from '../../persistence/protocol.ts';
+import { SegmentFile } from '../../persistence/segment-file.ts';
 import { writeFully } from '../../persistence/write-file.ts';
 import { strategyAt } from './base.ts';
 import { Durations } from './histogram.ts';
@@ -56,14 +57,14 @@ export function probeAppend(directory: string, size: number, msMax: number): Dur
   const fs = nodeFileSystem;
   const path = join(directory, temporaryName('load.append'));
   const bytes = Buffer.alloc(size, 'x');
-  const file = createSegmentFile(fs, path);
+  const file = new SegmentFile(fs, path, segmentAheadBytes);
   try {
     // The first one also makes the file's name and first block.
-    appendToSegment(fs, file, bytes, 0);
+    file.append(bytes, 0);
     fs.fsyncDirectory(directory);
-    return repeat(appendsMax, msMax, (count) => appendToSegment(fs, file, bytes, (count + 1) * size));
+    return repeat(appendsMax, msMax, (count) => file.append(bytes, (count + 1) * size));
   } finally {
-    fs.close(file);
+    file.close();
     fs.unlink(path);
   }
 }
