@@ -7,6 +7,7 @@ import { commitCost } from './figures/commit.ts';
 import { engineEvents } from './figures/engine.ts';
 import { eventLoop } from './figures/event-loop.ts';
 import { journal } from './figures/journal.ts';
+import { parts } from './figures/parts.ts';
 import { restoring } from './figures/restore.ts';
 import { realTape } from './figures/tape.ts';
 import { asMarkdown, asText, type BenchDocument, type GroupedFigure, intoDocument } from './report.ts';
@@ -18,7 +19,16 @@ import { sideBySide } from './side-by-side.ts';
  * measured in this run, on this disk, in turns. It takes about 20 minutes; with --quick about five.
  */
 
-const groups: readonly FigureGroup[] = [commitCost, journal, checkpoints, restoring, engineEvents, realTape, eventLoop];
+const groups: readonly FigureGroup[] = [
+  commitCost,
+  journal,
+  checkpoints,
+  parts,
+  restoring,
+  engineEvents,
+  realTape,
+  eventLoop,
+];
 const sideBySideKey = 'side-by-side';
 const keys = [sideBySideKey, ...groups.map(({ key }) => key)];
 

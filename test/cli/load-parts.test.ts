@@ -1,12 +1,16 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AckWriter } from '../../src/cli/acks.ts';
+import { DelayMeter } from '../../src/cli/load/delays.ts';
 import { probeDisk } from '../../src/cli/load/disk.ts';
 import { Durations } from '../../src/cli/load/histogram.ts';
 import { LoopProbe } from '../../src/cli/load/loop-probe.ts';
+import { processorWaitMs } from '../../src/cli/load/processor-wait.ts';
 import { TimeQueue } from '../../src/cli/load/time-queue.ts';
 
 let directory: string;
@@ -63,6 +67,32 @@ describe('the delay of the event loop', () => {
     expect(delays.count - before).toBe(200);
     expect(Number(delays.in('ms').max)).toBeGreaterThan(49);
   });
+});
+
+describe('the time for which a thread waits for a processor', () => {
+  it('is a share of all slices, and unknown where it is of one of them', () => {
+    const delays = new DelayMeter(() => ({ p99Ms: null, maxMs: null }));
+    expect(delays.waitedShare).toBeNull();
+    delays.addWait(0, 100);
+    delays.addWait(30, 200);
+    expect(delays.waitedShare).toBe(0.1);
+    delays.addWait(null, 100);
+    expect(delays.waitedShare).toBeNull();
+  });
+
+  it.runIf(existsSync('/proc/thread-self/schedstat'))(
+    'grows while more threads are busy than there are processors',
+    async () => {
+      const before = processorWaitMs();
+      const threads = Array.from({ length: availableParallelism() + 1 }, () => new Worker('for (;;);', { eval: true }));
+      try {
+        await Promise.all(threads.map((thread) => once(thread, 'online')));
+        while (Number(processorWaitMs()) <= Number(before));
+      } finally {
+        await Promise.all(threads.map((thread) => thread.terminate()));
+      }
+    },
+  );
 });
 
 describe('the commits that wait for their acknowledgement', () => {

@@ -164,6 +164,10 @@ describe('a run of load', () => {
     expect(report.ratios.event_loop_spread).toBeGreaterThanOrEqual(1);
     expect(report.event_loop_pairs).toBe(2);
     for (const value of Object.values(report.differences_ms)) expect(Number.isFinite(value)).toBe(true);
+    for (const share of [report.processor_wait_share, report.processor_wait_baseline_share]) {
+      if (existsSync('/proc/thread-self/schedstat')) expect(share).toBeGreaterThanOrEqual(0);
+      else expect(share).toBeNull();
+    }
     // Nothing becomes durable later than the lag tells.
     expect(report.lag_max_ms).toBeGreaterThanOrEqual(Number(report.durable_us.max) / 1000 - 0.1);
     expect(report.rss_mb.max).toBeGreaterThanOrEqual(report.rss_mb.end);

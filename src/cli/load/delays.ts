@@ -14,6 +14,8 @@ export class DelayMeter {
   readonly #bin = new Durations();
   readonly #place: (clockMs: number) => LoopSeries;
   #at: LoopSeries | null = null;
+  #waitedMs: number | null = 0;
+  #lastedMs = 0;
 
   /** @param place where the series keeps the delays of a moment */
   constructor(place: (clockMs: number) => LoopSeries) {
@@ -32,6 +34,17 @@ export class DelayMeter {
     this.all.addMs(ms);
     this.#slice.addMs(ms);
     this.#bin.addMs(ms);
+  }
+
+  /** The share of the time for which the thread waited for a processor; null where that is not known. */
+  get waitedShare(): number | null {
+    return this.#waitedMs === null || this.#lastedMs === 0 ? null : this.#waitedMs / this.#lastedMs;
+  }
+
+  /** A slice lasted so long, and for so much of it the thread waited for a processor. */
+  addWait(waitedMs: number | null, lastedMs: number): void {
+    this.#waitedMs = this.#waitedMs === null || waitedMs === null ? null : this.#waitedMs + waitedMs;
+    this.#lastedMs += lastedMs;
   }
 
   /** Ends a slice; null where nothing was measured in it. */

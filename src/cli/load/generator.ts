@@ -5,6 +5,7 @@ import type { DelayMeter } from './delays.ts';
 import { LoopProbe } from './loop-probe.ts';
 import type { Measures } from './measures.ts';
 import { type LoadPlan, positionAt, replacedBy, strategyOf } from './plan.ts';
+import { processorWaitMs } from './processor-wait.ts';
 
 /*
  * Makes commits when they are due, in a loop on setImmediate, because timers alone are half a millisecond late.
@@ -71,6 +72,7 @@ export class Generator {
   async run(options: SliceOptions): Promise<{ readonly made: number; readonly clockMs: number }> {
     const { side, rate, fromMs, toMs, stopped } = options;
     const post = new PostTimer(side, this.#measures);
+    const waitedMs = processorWaitMs();
     const startMs = performance.now();
     const probe = new LoopProbe(side.delays, startMs);
     let made = options.made;
@@ -98,6 +100,7 @@ export class Generator {
       }
       return made === before && clockMs >= toMs;
     });
+    side.delays.addWait(since(waitedMs, processorWaitMs()), performance.now() - startMs);
     return { made, clockMs };
   }
 
@@ -179,6 +182,10 @@ class PostTimer {
     this.#postsBefore = this.#side.posts?.() ?? 0;
     this.#beforeMs = performance.now();
   };
+}
+
+function since(before: number | null, now: number | null): number | null {
+  return before === null || now === null ? null : now - before;
 }
 
 /** Calls `turn` in every turn of the event loop until it returns true. */

@@ -101,6 +101,8 @@ function outcomeTable(report: LoadReport): string {
       ['event loop with − without, p99, ms', differences.event_loop_p99],
       ['event loop with − without, p99.9, ms', differences.event_loop_p999],
       ['event loop without ÷ without persistence', ratios.event_loop_spread],
+      ['waiting for a processor, share of the time', report.processor_wait_share],
+      ['the same without persistence', report.processor_wait_baseline_share],
     ],
   );
 }

@@ -33,6 +33,9 @@ export interface LoadReport {
   readonly checkpoint_ms: Percentiles;
   readonly event_loop_delay_ms: Percentiles;
   readonly event_loop_delay_baseline_ms: Percentiles;
+  /** The share of the time for which the engine's thread was ready and had no processor; null where the system does not tell. */
+  readonly processor_wait_share: number | null;
+  readonly processor_wait_baseline_share: number | null;
   readonly commits_per_s: number;
   readonly checkpoints_per_s: number;
   readonly bytes_written: number | null;
@@ -86,6 +89,8 @@ export function loadReport(options: LoadReportOptions, run: LoadRun): LoadReport
     checkpoint_ms: measures.checkpoint.in('ms'),
     event_loop_delay_ms: measures.loopDelay.all.in('ms'),
     event_loop_delay_baseline_ms: measures.loopDelayBaseline.all.in('ms'),
+    processor_wait_share: share(measures.loopDelay.waitedShare),
+    processor_wait_baseline_share: share(measures.loopDelayBaseline.waitedShare),
     commits_per_s: perSecond(run.commits, loadMs),
     checkpoints_per_s: perSecond(measures.checkpoints, loadMs),
     bytes_written: run.written?.bytes ?? null,
@@ -157,7 +162,8 @@ export function printReport(report: LoadReport): void {
       `durable / disk ${shown(ratios.durable_p50_over_disk)}; event loop with / without persistence, median of ${report.event_loop_pairs} pairs: ` +
         `p99 ${shown(ratios.event_loop_p99_over_baseline)} (${shown(differences.event_loop_p99)} ms more), ` +
         `p99.9 ${shown(ratios.event_loop_p999_over_baseline)} (${shown(differences.event_loop_p999)} ms more); ` +
-        `without / without ${shown(ratios.event_loop_spread)}`,
+        `without / without ${shown(ratios.event_loop_spread)}; ` +
+        `waiting for a processor ${percent(report.processor_wait_share)} of the time, without persistence ${percent(report.processor_wait_baseline_share)}`,
     ),
   );
 }
@@ -209,6 +215,15 @@ function perSecond(count: number, ms: number): number {
 
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
+}
+
+function share(value: number | null): number | null {
+  return value === null ? null : rounded(value);
+}
+
+/** "8.1 %". */
+export function percent(value: number | null): string {
+  return value === null ? '-' : `${rounded(value * 100)} %`;
 }
 
 function shown(value: number | null): string {

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { LoadReport } from '../../../src/cli/load/report.ts';
+import { type LoadReport, percent } from '../../../src/cli/load/report.ts';
 import { PositionReconciler } from '../../../src/state/position-reconciler.ts';
 import type { StateManager } from '../../../src/state/state-manager.ts';
 import { type Figure, type FigureGroup, figure } from '../figure.ts';
@@ -27,8 +27,8 @@ export const eventLoop: FigureGroup = {
       const directory = scratch.directory('loop');
       const { run, report } = await loadOnce({ ...given, directory, durationMs, compares: true });
       const { pairs } = run.measures;
-      const besides = given.beside === undefined ? '' : ` (${reconciliations} runs)`;
-      const how = `10,000 commits/s, ${scene}${besides}, ${pairs.length} pairs of ${durationMs / pairs.length / 1000} s, baseline over baseline ${report.ratios.event_loop_spread}`;
+      const besides = given.beside === undefined ? '' : ` (${reconciliations} runs of five reads, a second apart)`;
+      const how = `10,000 commits/s, ${scene}${besides}, ${pairs.length} pairs of ${durationMs / pairs.length / 1000} s, baseline over baseline ${report.ratios.event_loop_spread}, the thread without a processor for ${percent(report.processor_wait_share)} of the time and for ${percent(report.processor_wait_baseline_share)} without persistence`;
       figures.push(
         figure({
           name: `loop delay p99 over baseline: ${scene}`,

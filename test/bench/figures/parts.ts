@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+import { strategyAt } from '../../../src/cli/load/base.ts';
+import { diskSizes, probeReplace } from '../../../src/cli/load/disk.ts';
+import { PersistenceTap } from '../../../src/cli/load/persistence-tap.ts';
+import { type LoadPlan, lastWriters, positionAt, strategyName } from '../../../src/cli/load/plan.ts';
+import { systemClock, timestamp } from '../../../src/model/time.ts';
+import { encodeCheckpoint } from '../../../src/persistence/checkpoint-codec.ts';
+import { CheckpointStore } from '../../../src/persistence/checkpoint-store.ts';
+import { nodeFileSystem } from '../../../src/persistence/node-file-system.ts';
+import { segmentAheadBytes } from '../../../src/persistence/protocol.ts';
+import { SegmentFile } from '../../../src/persistence/segment-file.ts';
+import { StateManager } from '../../../src/state/state-manager.ts';
+import { type FigureGroup, figure } from '../figure.ts';
+import { logger, type Scratch } from '../scratch.ts';
+import { median, timed, timedAsync } from '../stats.ts';
+
+/*
+ * What a commit and a checkpoint are made of, each part by itself and at the rhythm of the figure that it is a part of: the least that
+ * the figure could be on this machine.
+ */
+
+const plan: LoadPlan = { strategies: 10, positions: 100, changes: 1, seed: 1 };
+const at = timestamp(systemClock.nowMicros());
+
+export const parts: FigureGroup = {
+  key: 'parts',
+  what: 'what the parts of a commit and of a checkpoint take by themselves',
+  async measure({ scratch, quick }) {
+    const times = quick ? 300 : 3000;
+    const [busy, asleep, answered, appended, stored, asked]: number[][] = [[], [], [], [], [], []];
+    for (let round = 0; round < (quick ? 2 : 5); round += 1) {
+      busy?.push(await postUs(new URL('../contenders/append-thread.ts', import.meta.url), scratch, 5 * times));
+      asleep?.push(await postUs(echo, scratch, 5 * times));
+      answered?.push(await answerUs(times));
+      appended?.push(appendUs(scratch, times));
+      stored?.push(storeOverReplace(scratch, quick ? 50 : 300));
+      asked?.push(await askUs(scratch, quick ? 50 : 300));
+    }
+    const row = (name: string, values: number[] | undefined, how: string, unit = 'µs') =>
+      figure({ name, unit, values: values ?? [], how });
+    return [
+      row(
+        'part: a bare post, worker busy',
+        busy,
+        'of a commit: the delta of one change by postMessage, 10,000/s, to a worker that writes',
+      ),
+      row('part: a bare post, worker asleep', asleep, 'the same to a worker that waits for it'),
+      row(
+        'part: a post and its answer',
+        answered,
+        'of a commit until it is durable: 1,000/s, by a thread that sleeps between',
+      ),
+      row(
+        'part: append and fdatasync',
+        appended,
+        'of a commit until it is durable: the journal’s own calls, 1,000/s, by a thread that sleeps between',
+      ),
+      row(
+        'part: the store’s calls over the bare replacement',
+        stored,
+        'of a checkpoint: its older name, the rename and the fsyncs, bytes made before, in a loop',
+        '×',
+      ),
+      row('part: a question and its answer', asked, 'of a checkpoint: the worker asked for its status, about 200/s'),
+    ];
+  },
+};
+
+const echo = new URL(
+  `data:text/javascript,${encodeURIComponent(
+    "import { parentPort } from 'node:worker_threads'; parentPort.on('message', (message) => parentPort.postMessage(0));",
+  )}`,
+);
+
+/** Median of posting a delta at 10,000 a second. */
+async function postUs(thread: URL, scratch: Scratch, times: number): Promise<number> {
+  const worker = new Worker(thread, { workerData: scratch.directory('post') });
+  await once(worker, 'online');
+  const took: number[] = [];
+  await paced(0.1, times, (count) => {
+    const strategies = [{ strategy: strategyName(0), positions: [positionAt(plan, 0, count, count % plan.positions)] }];
+    const delta = { kind: 'delta', previous: count - 1, through: count, at, strategies };
+    took.push(timed(() => worker.postMessage(delta)));
+  });
+  await worker.terminate();
+  return median(took) * 1000;
+}
+
+/** Median from a post to its answer, this thread's event loop turning all the time. */
+async function answerUs(times: number): Promise<number> {
+  const worker = new Worker(echo);
+  await once(worker, 'online');
+  const took: number[] = [];
+  let postedMs = 0;
+  worker.on('message', () => took.push(performance.now() - postedMs));
+  await paced(1, times, () => {
+    postedMs = performance.now();
+    worker.postMessage(0);
+  });
+  await worker.terminate();
+  return median(took) * 1000;
+}
+
+/** Calls `run` each `everyMs`, in a loop on setImmediate as the load's. */
+function paced(everyMs: number, times: number, run: (count: number) => void): Promise<void> {
+  const startMs = performance.now();
+  let count = 0;
+  return new Promise((resolve) => {
+    const turn = (): void => {
+      if (performance.now() >= startMs + count * everyMs) {
+        count += 1;
+        run(count);
+      }
+      if (count < times) setImmediate(turn);
+      else resolve();
+    };
+    turn();
+  });
+}
+
+/** Median of the journal's calls for one group, on this thread, which sleeps until the next is due. */
+function appendUs(scratch: Scratch, times: number): number {
+  const size = diskSizes({ ...plan, passed_over: 0 }).append;
+  const bytes = Buffer.alloc(size, 'x');
+  const file = new SegmentFile(nodeFileSystem, join(scratch.directory('append'), 'segment'), segmentAheadBytes);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  const took: number[] = [];
+  const startMs = performance.now();
+  for (let count = 0; count < times; count += 1) {
+    Atomics.wait(never, 0, 0, Math.max(0, startMs + count - performance.now()));
+    took.push(timed(() => file.append(bytes, count * size)));
+  }
+  file.close();
+  return median(took) * 1000;
+}
+
+function storeOverReplace(scratch: Scratch, times: number): number {
+  const directory = scratch.directory('store');
+  const store = new CheckpointStore(nodeFileSystem, directory, { generations: 3 });
+  const one = { ...plan, strategies: 1, passed_over: 0 };
+  const snapshot = strategyAt(one, 0, lastWriters(one, 0));
+  const strategy = snapshot.strategy_name;
+  const took: number[] = [];
+  let size = 0;
+  for (let sequence = 1; sequence <= times; sequence += 1) {
+    const { bytes } = encodeCheckpoint(snapshot, { epoch: 1, sequence, timestamp: at });
+    size = bytes.length;
+    const hooks = { between: () => {}, beforeRename: () => {} };
+    took.push(timed(() => store.writeBatch([{ strategy, epoch: 1, sequence, bytes }], hooks)));
+    store.prune(hooks.between);
+  }
+  return median(took) / (probeReplace(directory, size, times).percentileMs(50) ?? Number.NaN);
+}
+
+/** Median of asking the persistence worker of an open state what it has done. */
+async function askUs(scratch: Scratch, times: number): Promise<number> {
+  const tap = new PersistenceTap();
+  const state = await StateManager.openWith({ directory: scratch.directory('ask'), logger, force: true }, tap.start);
+  const took: number[] = [];
+  for (let count = 0; count < times; count += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    took.push(await timedAsync(() => tap.status()));
+  }
+  await state.close({ checkpoint: false });
+  return median(took) * 1000;
+}
