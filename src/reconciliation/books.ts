@@ -30,7 +30,18 @@ export interface AccountPosition {
   readonly holdings: readonly Holding[];
 }
 
+// Books never change, and a run asks for their sums many times in each of its reads.
+const sumsOf = new WeakMap<LocalBooks, ReadonlyMap<string, AccountPosition>>();
+
 export function accountPositions(books: LocalBooks): ReadonlyMap<string, AccountPosition> {
+  const known = sumsOf.get(books);
+  if (known !== undefined) return known;
+  const sums = summed(books);
+  sumsOf.set(books, sums);
+  return sums;
+}
+
+function summed(books: LocalBooks): ReadonlyMap<string, AccountPosition> {
   const sums = new Map<string, { readonly asset: string; amount: Decimal; readonly holdings: Holding[] }>();
   for (const { strategy, positions } of books.strategies) {
     for (const position of positions) {
