@@ -26,8 +26,8 @@ export class SegmentFile {
   /** A new file, empty. Its name is durable only after an fsync of the directory. */
   constructor(fs: FileSystem, path: string, aheadBytes: number) {
     this.#fs = fs;
-    this.#handle = fs.create(path);
     this.#zeros = Buffer.alloc(aheadBytes);
+    this.#handle = fs.create(path);
   }
 
   /**
