@@ -123,3 +123,31 @@ it('a segment with zeros ahead holds its groups and no damage, open, full and cl
   writer.close();
   expect(scanned()).toEqual(open.map(() => [0, false]));
 });
+
+it('a group that was torn where zeros were is a torn tail, whichever of its bytes came through', () => {
+  const fs = new MemoryFiles();
+  const sizes = { segmentBytesMax: 1 << 20, segmentAheadBytes: 4_096 };
+  const writer = new JournalWriter(fs, directory, { epoch: 1, incarnation: 1, nextSegment: 1, ...sizes });
+  writer.begin({ epoch: 0, sequence: 0 }, 0, [], at(0));
+  writer.append([delta(0, 1)]);
+  const [name] = fs.names();
+  const before = fs.get(`journal/${name}`);
+  writer.append([delta(1, 2)]);
+  const after = fs.get(`journal/${name}`);
+  expect(after.length).toBe(before.length);
+  const scan = (bytes: Buffer) => scanSegment(bytes, { epoch: 1, first: 0, segment: 1 });
+  const whole = scan(before).groups.length;
+  const start = before.findLastIndex((byte) => byte !== 0) + 1;
+  const end = after.findLastIndex((byte) => byte !== 0) + 1;
+  expect(scan(after).groups).toHaveLength(whole + 1);
+  for (let cut = start + 1; cut < end; cut += 1) {
+    const head = Buffer.concat([after.subarray(0, cut), before.subarray(cut)]);
+    const tail = Buffer.concat([before.subarray(0, cut), after.subarray(cut)]);
+    for (const torn of [head, tail]) {
+      const { groups, damages } = scan(torn);
+      expect(groups).toHaveLength(whole);
+      expect(damages).toMatchObject([{ kind: 'tail', offset: start }]);
+      expect(start + Number(damages[0]?.bytes)).toBeLessThanOrEqual(end);
+    }
+  }
+});
