@@ -62,7 +62,7 @@ describe('the report', () => {
   const spread = spreadOf([1, 2, 3]);
   const document: BenchDocument = {
     at: '2026-01-01T00:00:00.000Z',
-    earlier: null,
+    earlier: ['2025-12-31T00:00:00.000Z', '2025-12-30T00:00:00.000Z'],
     quick: false,
     machine: { cpu: 'abacus' },
     side_by_side: [
@@ -86,6 +86,9 @@ describe('the report', () => {
       expect(text).toContain('NO');
       expect(text).toContain('2 (1–3)');
     }
+    expect(asMarkdown(document)).toContain(
+      'Run of 2026-01-01T00:00:00.000Z, what it did not measure of 2025-12-31T00:00:00.000Z and 2025-12-30T00:00:00.000Z on: ',
+    );
     expect(asMarkdown(document)).toContain('| cost \\| of it | 5 × | ≤ 1 | NO | so |');
   });
 

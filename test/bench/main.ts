@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   const wanted = (key: string): boolean => given.only.length === 0 || given.only.includes(key);
   let document: BenchDocument = {
     at: new Date().toISOString(),
-    earlier: earlier?.at ?? null,
+    earlier: earlier === null ? [] : [earlier.at, ...earlier.earlier],
     quick,
     machine: machine(),
     side_by_side: earlier?.side_by_side ?? [],

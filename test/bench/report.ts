@@ -7,8 +7,8 @@ import { type Spread, short } from './stats.ts';
 /** What one run of the benchmarks found. */
 export interface BenchDocument {
   readonly at: string;
-  /** When the run was that gave what this one did not measure; null where it measured everything. */
-  readonly earlier: string | null;
+  /** When the runs were that gave what this one did not measure, the newest first. */
+  readonly earlier: readonly string[];
   readonly quick: boolean;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly side_by_side: readonly Row[];
@@ -33,7 +33,7 @@ export function asText({ machine, side_by_side: rows, figures }: BenchDocument):
 
 /** For a document, in the same words. */
 export function asMarkdown({ at, earlier, quick, machine, side_by_side: rows, figures }: BenchDocument): string {
-  const parts = earlier === null ? '' : `, with parts of the run of ${earlier}`;
+  const parts = earlier.length === 0 ? '' : `, what it did not measure of ${earlier.join(' and ')}`;
   const lines = [`Run of ${at}${quick ? ' (quick)' : ''}${parts} on: ${machineLine(machine)}.`, ''];
   if (figures.length > 0) lines.push(markdownTable(...figureCells(figures)), '');
   if (rows.length > 0) lines.push(markdownTable(...rowCells(rows)), '');

@@ -2,16 +2,19 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
-import { strategyAt } from '../../../src/cli/load/base.ts';
+import { loadCurrency, strategyAt } from '../../../src/cli/load/base.ts';
 import { diskSizes, probeReplace } from '../../../src/cli/load/disk.ts';
 import { PersistenceTap } from '../../../src/cli/load/persistence-tap.ts';
-import { type LoadPlan, lastWriters, positionAt, strategyName } from '../../../src/cli/load/plan.ts';
+import { type LoadPlan, lastWriters, positionAt, replacedBy, strategyName } from '../../../src/cli/load/plan.ts';
+import { deltaLine } from '../../../src/model/delta.ts';
+import type { PositionSnapshot } from '../../../src/model/position.ts';
 import { systemClock, timestamp } from '../../../src/model/time.ts';
 import { encodeCheckpoint } from '../../../src/persistence/checkpoint-codec.ts';
 import { CheckpointStore } from '../../../src/persistence/checkpoint-store.ts';
 import { nodeFileSystem } from '../../../src/persistence/node-file-system.ts';
 import { segmentAheadBytes } from '../../../src/persistence/protocol.ts';
 import { SegmentFile } from '../../../src/persistence/segment-file.ts';
+import { HostBooks } from '../../../src/state/host-books.ts';
 import { StateManager } from '../../../src/state/state-manager.ts';
 import { type FigureGroup, figure } from '../figure.ts';
 import { logger, type Scratch } from '../scratch.ts';
@@ -30,8 +33,14 @@ export const parts: FigureGroup = {
   what: 'what the parts of a commit and of a checkpoint take by themselves',
   async measure({ scratch, quick }) {
     const times = quick ? 300 : 3000;
-    const [busy, asleep, answered, appended, stored, asked]: number[][] = [[], [], [], [], [], []];
+    const [warm, few, many, busy, asleep, answered, appended, stored, asked]: number[][] = Array.from(
+      { length: 9 },
+      () => [],
+    );
     for (let round = 0; round < (quick ? 2 : 5); round += 1) {
+      warm?.push(warmCommitUs(50 * times));
+      few?.push(await lookUs(10, 5 * times));
+      many?.push(await lookUs(100_000, 5 * times));
       busy?.push(await postUs(new URL('../contenders/append-thread.ts', import.meta.url), scratch, 5 * times));
       asleep?.push(await postUs(echo, scratch, 5 * times));
       answered?.push(await answerUs(times));
@@ -42,6 +51,13 @@ export const parts: FigureGroup = {
     const row = (name: string, values: number[] | undefined, how: string, unit = 'µs') =>
       figure({ name, unit, values: values ?? [], how });
     return [
+      row(
+        'part: a commit in a loop without a pause',
+        warm,
+        'of a commit: set, commit, what changed, its line, one after the other: what it costs with warm caches, without the post',
+      ),
+      row('part: a look into a Map of 10 positions', few, 'of a commit: 10,000/s, by an asset that is there'),
+      row('part: a look into a Map of 100,000 positions', many, 'the same'),
       row(
         'part: a bare post, worker busy',
         busy,
@@ -68,6 +84,52 @@ export const parts: FigureGroup = {
     ];
   },
 };
+
+/** Mean of a commit that comes right after the last. */
+function warmCommitUs(times: number): number {
+  const host = new HostBooks({ currency: loadCurrency, epoch: 1, clock: systemClock });
+  host.begin(0);
+  const books = Array.from({ length: plan.strategies }, (_, strategy) => host.register(strategyName(strategy)));
+  // Few enough to stay in the caches, and each asset comes with two values in turn.
+  const entries = Array.from({ length: 2 * plan.strategies * plan.positions }, (_, index) =>
+    positionAt(plan, index % plan.strategies, index, replacedBy(plan, index + 1, 0)),
+  );
+  const commits = (): void => {
+    for (let count = 0; count < times; count += 1) {
+      const index = count % entries.length;
+      books[index % plan.strategies]?.setPosition(entries[index] as PositionSnapshot);
+      host.commit();
+      const post = host.takePost();
+      if (post !== null) deltaLine(post.delta);
+    }
+  };
+  commits();
+  return (timed(commits) / times) * 1000;
+}
+
+/** Median of finding one of so many positions, at 10,000 a second. */
+async function lookUs(positions: number, times: number): Promise<number> {
+  const one = { ...plan, positions };
+  const map = new Map(
+    Array.from({ length: positions }, (_, index) => {
+      const position = positionAt(one, 0, 0, index);
+      return [position.asset, position] as const;
+    }),
+  );
+  const assets = [...map.keys()];
+  const took: number[] = [];
+  let found = 0;
+  await paced(0.1, times, (count) => {
+    const asset = assets[replacedBy(one, count, 0)] ?? '';
+    took.push(
+      timed(() => {
+        if (map.get(asset)?.asset === asset) found += 1;
+      }),
+    );
+  });
+  if (found !== times) throw new Error(`found ${found} of ${times}`);
+  return median(took) * 1000;
+}
 
 const echo = new URL(
   `data:text/javascript,${encodeURIComponent(
