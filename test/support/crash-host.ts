@@ -22,7 +22,7 @@ export const hostOptions: Omit<PersistenceOptions, 'epoch' | 'atLeast'> = {
   currency: 'USD',
   generations: 2,
   segmentBytesMax: 1_600,
-  segmentAheadBytes: 2_048,
+  segmentAheadBytes: 1_536,
   journalBytesMax: 2 ** 28,
   staleAfterMs: 3_600_000,
   heartbeatMs: 60_000,
