@@ -266,9 +266,9 @@ describe('a restore after any program', () => {
         program.crash(0, false, 0);
         program.loseNewest();
       }),
-      { numRuns: Number(process.env['HOLDFAST_RUNS'] ?? 60) },
+      { numRuns: Number(process.env['HOLDFAST_RUNS'] ?? 120) },
     );
     // Programs that never delete a segment would prove nothing about retention.
-    expect(trimmed).toBeGreaterThan(0);
+    expect(trimmed).toBeGreaterThan(10);
   });
 });

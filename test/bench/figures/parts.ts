@@ -33,57 +33,73 @@ export const parts: FigureGroup = {
   what: 'what the parts of a commit and of a checkpoint take by themselves',
   async measure({ scratch, quick }) {
     const times = quick ? 300 : 3000;
-    const [warm, few, many, busy, asleep, answered, appended, stored, asked]: number[][] = Array.from(
-      { length: 9 },
-      () => [],
-    );
-    for (let round = 0; round < (quick ? 2 : 5); round += 1) {
-      warm?.push(warmCommitUs(50 * times));
-      few?.push(await lookUs(10, 5 * times));
-      many?.push(await lookUs(100_000, 5 * times));
-      busy?.push(await postUs(new URL('../contenders/append-thread.ts', import.meta.url), scratch, 5 * times));
-      asleep?.push(await postUs(echo, scratch, 5 * times));
-      answered?.push(await answerUs(times));
-      appended?.push(appendUs(scratch, times));
-      stored?.push(storeOverReplace(scratch, quick ? 50 : 300));
-      asked?.push(await askUs(scratch, quick ? 50 : 300));
-    }
-    const row = (name: string, values: number[] | undefined, how: string, unit = 'µs') =>
-      figure({ name, unit, values: values ?? [], how });
-    return [
-      row(
-        'part: a commit in a loop without a pause',
-        warm,
-        'of a commit: set, commit, what changed, its line, one after the other: what it costs with warm caches, without the post',
-      ),
-      row('part: a look into a Map of 10 positions', few, 'of a commit: 10,000/s, by an asset that is there'),
-      row('part: a look into a Map of 100,000 positions', many, 'the same'),
-      row(
-        'part: a bare post, worker busy',
-        busy,
-        'of a commit: the delta of one change by postMessage, 10,000/s, to a worker that writes',
-      ),
-      row('part: a bare post, worker asleep', asleep, 'the same to a worker that waits for it'),
-      row(
-        'part: a post and its answer',
-        answered,
-        'of a commit until it is durable: 1,000/s, by a thread that sleeps between',
-      ),
-      row(
-        'part: append and fdatasync',
-        appended,
-        'of a commit until it is durable: the journal’s own calls, 1,000/s, by a thread that sleeps between',
-      ),
-      row(
-        'part: the store’s calls over the bare replacement',
-        stored,
-        'of a checkpoint: its older name, the rename and the fsyncs, bytes made before, in a loop',
-        '×',
-      ),
-      row('part: a question and its answer', asked, 'of a checkpoint: the worker asked for its status, about 200/s'),
+    const few = quick ? 50 : 300;
+    const appending = new URL('../contenders/append-thread.ts', import.meta.url);
+    const all: Part[] = [
+      {
+        name: 'a commit in a loop without a pause',
+        how: 'of a commit: set, commit, what changed, its line, one after the other: what it costs with warm caches, without the post',
+        measure: () => warmCommitUs(50 * times),
+      },
+      {
+        name: 'a look into a Map of 10 positions',
+        how: 'of a commit: 10,000/s, by an asset that is there',
+        measure: () => lookUs(10, 5 * times),
+      },
+      {
+        name: 'a look into a Map of 100,000 positions',
+        how: 'the same',
+        measure: () => lookUs(100_000, 5 * times),
+      },
+      {
+        name: 'a bare post, worker busy',
+        how: 'of a commit: the delta of one change by postMessage, 10,000/s, to a worker that writes',
+        measure: () => postUs(appending, scratch, 5 * times),
+      },
+      {
+        name: 'a bare post, worker asleep',
+        how: 'the same to a worker that waits for it',
+        measure: () => postUs(echo, scratch, 5 * times),
+      },
+      {
+        name: 'a post and its answer',
+        how: 'of a commit until it is durable: 1,000/s, by a thread that sleeps between',
+        measure: () => answerUs(times),
+      },
+      {
+        name: 'append and fdatasync',
+        how: 'of a commit until it is durable: the journal’s own calls, 1,000/s, by a thread that sleeps between',
+        measure: () => appendUs(scratch, times),
+      },
+      {
+        name: 'the store’s calls over the bare replacement',
+        unit: '×',
+        how: 'of a checkpoint: its older name, the rename and the fsyncs, bytes made before, in a loop',
+        measure: () => storeOverReplace(scratch, few),
+      },
+      {
+        name: 'a question and its answer',
+        how: 'of a checkpoint: the worker asked for its status, about 200/s',
+        measure: () => askUs(scratch, few),
+      },
     ];
+    const values = all.map((): number[] => []);
+    for (let round = 0; round < (quick ? 2 : 5); round += 1) {
+      for (const [index, { measure }] of all.entries()) values[index]?.push(await measure());
+    }
+    return all.map(({ name, unit = 'µs', how }, index) =>
+      figure({ name: `part: ${name}`, unit, values: values[index] ?? [], how }),
+    );
   },
 };
+
+interface Part {
+  readonly name: string;
+  readonly unit?: string;
+  readonly how: string;
+  /** One round. */
+  readonly measure: () => number | Promise<number>;
+}
 
 /** Mean of a commit that comes right after the last. */
 function warmCommitUs(times: number): number {
